@@ -1,0 +1,37 @@
+/** Names of resources. A brand says that a string was built or checked here. */
+
+declare const brand: unique symbol
+type Brand<Name extends string> = string & { readonly [brand]: Name }
+
+export type LoadBalancerArn = Brand<'LoadBalancerArn'>
+export type ListenerArn = Brand<'ListenerArn'>
+export type RuleArn = Brand<'RuleArn'>
+export type TargetGroupArn = Brand<'TargetGroupArn'>
+
+/** Who owns what is described in a config file: there is no account, so the documentation's example one. */
+export const localAccount = '123456789012'
+export const localRegion = 'us-east-1'
+
+const prefix = `arn:aws:elasticloadbalancing:${localRegion}:${localAccount}:`
+
+/** @param id 16 hex digits */
+export function loadBalancerArn(name: string, id: string): LoadBalancerArn {
+  return `${prefix}loadbalancer/app/${name}/${id}` as LoadBalancerArn
+}
+
+export function listenerArn(name: string, loadBalancerId: string, id: string): ListenerArn {
+  return `${prefix}listener/app/${name}/${loadBalancerId}/${id}` as ListenerArn
+}
+
+export function ruleArn(name: string, loadBalancerId: string, listenerId: string, id: string): RuleArn {
+  return `${prefix}listener-rule/app/${name}/${loadBalancerId}/${listenerId}/${id}` as RuleArn
+}
+
+export function targetGroupArn(name: string, id: string): TargetGroupArn {
+  return `${prefix}targetgroup/${name}/${id}` as TargetGroupArn
+}
+
+/** The `app/<name>/<id>` part of an ARN, which access logs and metrics call the load balancer. */
+export function resourceId(arn: LoadBalancerArn): string {
+  return arn.slice(prefix.length + 'loadbalancer/'.length)
+}

@@ -1,0 +1,173 @@
+/**
+ * The one table of what the load balancer can see go wrong. The data plane names a fault; the answer, the access
+ * log, the metrics and the display read this table. Nobody writes a status code for a generated error anywhere else.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
+ */
+
+export type FaultRow = {
+  /** Whose doing it was. */
+  readonly side: 'client' | 'target' | 'balancer'
+  /** `elb_status_code`; null when the target's status had already been relayed. */
+  readonly status: number | null
+  /** What the client is sent: a page, a bare status line with no body, or nothing because nobody reads or an answer has begun. */
+  readonly answer: 'page' | 'bare' | 'none'
+  /** Whether the client connection may live on after the answer. */
+  readonly connection: 'keep-alive' | 'close'
+  /** False when the request was refused before a rule was looked up: rule, group, trace and actions are logged as `-`. */
+  readonly isRouted: boolean
+  /** `target_processing_time`: the time until the target ended it, or -1 because the load balancer gave up. */
+  readonly targetTime: 'elapsed' | 'unset'
+  /** Metrics moved beside the HTTPCode_ELB_* ones that follow from the status. */
+  readonly metrics: readonly FaultMetric[]
+  /** What happened, for a person. */
+  readonly text: string
+}
+
+export type FaultMetric = 'TargetConnectionErrorCount' | 'RejectedConnectionCount'
+
+const refused = { side: 'client', isRouted: false, targetTime: 'unset', metrics: [] } as const
+const badRequest = { ...refused, status: 400, answer: 'page', connection: 'close' } as const
+const badGateway = {
+  side: 'target',
+  status: 502,
+  answer: 'page',
+  connection: 'keep-alive',
+  isRouted: true,
+  targetTime: 'elapsed',
+  metrics: [],
+} as const
+const noConnection = { ...badGateway, targetTime: 'unset', metrics: ['TargetConnectionErrorCount'] } as const
+const afterHead = {
+  status: null,
+  answer: 'none',
+  connection: 'close',
+  isRouted: true,
+  targetTime: 'elapsed',
+  metrics: [],
+} as const
+
+export const faults = {
+  clientHeadMalformed: { ...badRequest, text: 'the request head is not valid HTTP' },
+  clientHeadTooLarge: { ...badRequest, text: 'the request head is larger than the 16 K per line or 64 K in all' },
+  clientHostMissing: { ...badRequest, text: 'an HTTP/1.1 request without a usable Host header' },
+  clientConnectMethod: { ...badRequest, text: 'CONNECT is not supported' },
+  clientUriTooLarge: { ...badRequest, status: 414, text: 'the request line is larger than 16 K' },
+  clientTraceMethod: { ...badRequest, status: 405, connection: 'keep-alive', text: 'TRACE is not allowed' },
+  clientHeadTimeout: {
+    ...badRequest,
+    status: 408,
+    text: 'the client did not complete its request head in the idle timeout',
+  },
+  clientTransferEncoding: { ...badRequest, status: 501, text: 'a Transfer-Encoding other than chunked or identity' },
+  clientVersion: { ...badRequest, status: 505, text: 'the HTTP version is not served on this connection' },
+  clientForwardedForTooLong: {
+    ...refused,
+    status: 463,
+    answer: 'bare',
+    connection: 'keep-alive',
+    text: 'X-Forwarded-For holds more than 30 addresses',
+  },
+  clientGoneDuringHead: {
+    ...refused,
+    status: 400,
+    answer: 'none',
+    connection: 'close',
+    text: 'the client closed before its request head was complete',
+  },
+  clientBodyMalformed: { ...badRequest, isRouted: true, text: 'the chunked request body is not valid' },
+  clientBodyTimeout: {
+    ...badRequest,
+    status: 408,
+    isRouted: true,
+    text: 'the client did not complete its request body in the idle timeout',
+  },
+  clientGoneDuringBody: {
+    ...refused,
+    status: 400,
+    answer: 'none',
+    connection: 'close',
+    isRouted: true,
+    text: 'the client closed before its request body was complete',
+  },
+  clientClosed: {
+    ...refused,
+    status: 460,
+    answer: 'none',
+    connection: 'close',
+    isRouted: true,
+    text: 'the client closed while the load balancer waited for the target',
+  },
+  clientGoneDuringResponse: {
+    ...afterHead,
+    side: 'client',
+    text: 'the client closed before it had the whole response',
+  },
+  clientStalledDuringResponse: {
+    ...afterHead,
+    side: 'client',
+    text: 'the client stopped reading the response for the idle timeout',
+  },
+
+  groupEmpty: {
+    side: 'balancer',
+    status: 503,
+    answer: 'page',
+    connection: 'keep-alive',
+    isRouted: true,
+    targetTime: 'unset',
+    metrics: [],
+    text: 'the target group has no registered targets',
+  },
+  shutdownDuringExchange: {
+    ...afterHead,
+    side: 'balancer',
+    text: 'the load balancer was stopped before the exchange had ended',
+  },
+
+  targetRefused: { ...noConnection, text: 'the target refused the connection (RST): nothing listens on its port' },
+  targetUnreachable: { ...noConnection, text: 'the network said that the target cannot be reached' },
+  connectFailed: {
+    ...noConnection,
+    side: 'balancer',
+    text: 'the operating system could not open a connection (out of ports or descriptors)',
+  },
+  connectTimeout: { ...noConnection, status: 504, text: 'the target did not accept the connection within 10 s' },
+  targetClosed: { ...badGateway, text: 'the target closed the connection (FIN) before it had answered' },
+  targetReset: { ...badGateway, text: 'the target reset the connection (RST) before it had answered' },
+  responseHeadMalformed: { ...badGateway, text: 'the response head of the target is not valid HTTP' },
+  responseHeadTooLarge: { ...badGateway, text: 'the response head of the target is larger than 32 K' },
+  deregistrationExpired: {
+    ...badGateway,
+    side: 'balancer',
+    targetTime: 'unset',
+    text: 'the deregistration delay ended before the target had answered',
+  },
+  targetIdle: {
+    ...badGateway,
+    status: 504,
+    targetTime: 'unset',
+    text: 'the target did not answer within the idle timeout',
+  },
+  responseTruncated: { ...afterHead, side: 'target', text: 'the target closed before its response was complete' },
+  responseBodyMalformed: { ...afterHead, side: 'target', text: 'the chunked response body of the target is not valid' },
+  responseStalled: {
+    ...afterHead,
+    side: 'target',
+    text: 'the target stopped sending its response for the idle timeout',
+  },
+  deregistrationExpiredDuringResponse: {
+    ...afterHead,
+    side: 'balancer',
+    text: 'the deregistration delay ended before the response was complete',
+  },
+} as const satisfies Record<string, FaultRow>
+
+export type FaultCode = keyof typeof faults
+
+/** Every fault, in the order of the table: the index is what shared counters use. */
+export const faultCodes = Object.keys(faults) as FaultCode[]
+
+export function faultRow(code: FaultCode): FaultRow {
+  return faults[code]
+}

@@ -1,0 +1,39 @@
+/**
+ * States of a target and why, in the service's words.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+ */
+
+export type TargetHealth =
+  | { readonly state: 'healthy' }
+  | { readonly state: 'initial'; readonly reason: 'Elb.RegistrationInProgress' | 'Elb.InitialHealthChecking' }
+  | { readonly state: 'unhealthy'; readonly reason: UnhealthyReason; readonly description: string }
+  | { readonly state: 'unused'; readonly reason: 'Target.NotRegistered' | 'Target.NotInUse' }
+  | { readonly state: 'draining'; readonly reason: 'Target.DeregistrationInProgress' }
+
+export type UnhealthyReason =
+  | 'Target.ResponseCodeMismatch'
+  | 'Target.Timeout'
+  | 'Target.FailedHealthChecks'
+  | 'Elb.InternalError'
+
+const descriptions = {
+  'Elb.RegistrationInProgress': 'Target registration is in progress',
+  'Elb.InitialHealthChecking': 'Initial health checks in progress',
+  'Elb.InternalError': 'Health checks failed due to an internal error',
+  'Target.Timeout': 'Request timed out',
+  'Target.FailedHealthChecks': 'Health checks failed',
+  'Target.NotRegistered': 'Target is not registered to the target group',
+  'Target.NotInUse': 'Target group is not configured to receive traffic from the load balancer',
+  'Target.DeregistrationInProgress': 'Target deregistration is in progress',
+} as const
+
+/** The service's sentence for a reason code. `Target.ResponseCodeMismatch` has one of its own, with the codes. */
+export function describeReason(reason: keyof typeof descriptions): string {
+  return descriptions[reason]
+}
+
+/** @param codes the distinct status codes seen, in the order they came */
+export function describeCodeMismatch(codes: readonly number[]): string {
+  return `Health checks failed with these codes: [${codes.join(', ')}]`
+}

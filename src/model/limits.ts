@@ -1,0 +1,59 @@
+/**
+ * Every bound of the product, with its unit and reason. Bounds of the real service name their page; those that are
+ * ours say what they protect. Whether a value is documented, observed or assumed stands in `docs/parity.md`.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+ */
+
+/** Request line, without its line end. */
+export const requestLineBytesMax = 16 * 1024
+/** One header field line of a request, without its line end. */
+export const requestHeaderBytesMax = 16 * 1024
+/** A request's whole head. */
+export const requestHeadBytesMax = 64 * 1024
+/** A response's whole head; one larger is a 502. */
+export const responseHeadBytesMax = 32 * 1024
+/** Ours: header fields of one message. 64 K of head could hold 16,000 of them, each costing four integers. */
+export const headerFieldsMax = 1000
+/** Ours: digits of a chunk size. 13 hex digits reach 2^52, still exact in a double. */
+export const chunkSizeDigitsMax = 13
+/** Ours: a chunk-size line with its extensions, and the trailer section, each; they are read and dropped. */
+export const chunkOverheadBytesMax = 16 * 1024
+
+/** Addresses in an incoming X-Forwarded-For; more is a 463. */
+export const forwardedForAddressesMax = 30
+/** Above this many bytes of head the trace header is replaced instead of extended. */
+export const traceHeadBytesMax = 7 * 1024
+/** Bytes of a User-Agent that the access log shows. */
+export const loggedUserAgentBytesMax = 8 * 1024
+
+/** To open a connection to a target. */
+export const connectTimeoutMs = 10_000
+/**
+ * Ours: a FIN from a client that waits for its answer may mean "gone" or "nothing more to say". An answer that
+ * comes within this time is still delivered; after it the exchange ends as a 460.
+ */
+export const halfClosedGraceMs = 250
+/** Ours: how long a connection is read and thrown away after an error answer, so that the answer is not lost to a RST. */
+export const lingerMs = 2_000
+/** Ours: how long SIGTERM waits for exchanges in flight. */
+export const shutdownGraceMs = 25_000
+
+/** Ours: idle connections that one worker keeps for one target; what is released beyond is closed. */
+export const idleConnectionsPerTargetMax = 1024
+/** Ours: bytes of pipelined requests held for one client while an earlier request is being answered. */
+export const pipelinedBytesMax = 64 * 1024
+/** Ours: bytes of a WebSocket or body chunk read at once. */
+export const readBufferBytes = 64 * 1024
+
+/** Ours: rows of shared memory; a configuration beyond is refused. */
+export const targetSlotsMax = 16_384
+export const loadBalancerSlotsMax = 256
+
+/** Ours: access-log bytes that a worker collects before it writes, at the latest after `logFlushMs`. */
+export const logBlockBytes = 256 * 1024
+export const logFlushMs = 500
+/** Ours: blocks waiting for a slow disk; beyond, lines are dropped and counted. Delivery is best effort, as in the service. */
+export const logBlocksMax = 64
+/** The service delivers one file per node in this interval. */
+export const logDeliveryMinutes = 5

@@ -1,0 +1,159 @@
+/**
+ * The nouns of an Application Load Balancer as validated values. Config files, the API and imports all end here;
+ * whoever receives one of these may trust every bound that the comments state.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/Welcome.html
+ */
+
+import type { ListenerArn, LoadBalancerArn, RuleArn, TargetGroupArn } from './arns.ts'
+
+export type LoadBalancer = {
+  readonly arn: LoadBalancerArn
+  /** 1-32 alphanumerics and hyphens. */
+  readonly name: string
+  /** 16 hex digits. */
+  readonly id: string
+  readonly dnsName: string
+  /** Addresses that its listeners bind. */
+  readonly bind: readonly string[]
+  readonly attributes: LoadBalancerAttributes
+  readonly listeners: readonly Listener[]
+}
+
+export type LoadBalancerAttributes = {
+  /** `idle_timeout.timeout_seconds`, 1-4000. */
+  readonly idleTimeoutSeconds: number
+  /** `client_keep_alive.seconds`, 60-604800. */
+  readonly clientKeepAliveSeconds: number
+  /** `routing.http.preserve_host_header.enabled` */
+  readonly preserveHostHeader: boolean
+  /** `routing.http.xff_header_processing.mode` */
+  readonly xffHeaderProcessingMode: 'append' | 'preserve' | 'remove'
+  /** `routing.http.xff_client_port.enabled`; without effect unless the mode is `append`. */
+  readonly xffClientPort: boolean
+  /** `routing.http.drop_invalid_header_fields.enabled` */
+  readonly dropInvalidHeaderFields: boolean
+}
+
+export type Listener = {
+  readonly arn: ListenerArn
+  readonly protocol: 'HTTP'
+  /** The listener's own port, 1-65535: what headers, logs and redirects speak of. */
+  readonly port: number
+  /** The port that is bound, which `--port-offset` may have moved; 0 lets the system choose (tests). */
+  readonly bindPort: number
+  readonly defaultAction: RoutingAction
+  /** By ascending priority; priorities are unique. */
+  readonly rules: readonly Rule[]
+}
+
+export type Rule = {
+  readonly arn: RuleArn
+  /** 1-50000; the lowest matching one wins. */
+  readonly priority: number
+  /** All of them must match. */
+  readonly conditions: readonly Condition[]
+  readonly action: RoutingAction
+}
+
+export type Condition =
+  | {
+      readonly field: 'path-pattern'
+      /** Any of them; case-sensitive; `*` and `?` are wildcards. */
+      readonly values: readonly string[]
+    }
+  | {
+      readonly field: 'host-header'
+      /** Any of them; case-insensitive; `*` and `?` are wildcards. */
+      readonly values: readonly string[]
+    }
+
+export type RoutingAction = ForwardAction | RedirectAction | FixedResponseAction
+
+export type ForwardAction = {
+  readonly type: 'forward'
+  readonly targetGroup: TargetGroupArn
+}
+
+/** The parts keep their placeholders (`#{host}` and so on); omitted ones have become the service's defaults. */
+export type RedirectAction = {
+  readonly type: 'redirect'
+  readonly protocol: string
+  readonly host: string
+  readonly port: string
+  readonly path: string
+  readonly query: string
+  readonly statusCode: 301 | 302
+}
+
+export type FixedResponseAction = {
+  readonly type: 'fixed-response'
+  /** 2xx, 4xx or 5xx. */
+  readonly statusCode: number
+  /** At most 1024 characters. */
+  readonly messageBody: string
+  readonly contentType: FixedResponseContentType
+}
+
+export const fixedResponseContentTypes = [
+  'text/plain',
+  'text/css',
+  'text/html',
+  'application/javascript',
+  'application/json',
+] as const
+export type FixedResponseContentType = (typeof fixedResponseContentTypes)[number]
+
+export type TargetGroup = {
+  readonly arn: TargetGroupArn
+  /** 1-32 alphanumerics and hyphens. */
+  readonly name: string
+  readonly targetType: 'ip'
+  readonly protocol: 'HTTP'
+  readonly port: number
+  readonly healthCheck: HealthCheck
+  readonly attributes: TargetGroupAttributes
+  readonly targets: readonly Target[]
+}
+
+export type TargetGroupAttributes = {
+  /** `deregistration_delay.timeout_seconds`, 0-3600. */
+  readonly deregistrationDelaySeconds: number
+}
+
+export type HealthCheck = {
+  readonly protocol: 'HTTP'
+  /** `traffic-port` is each target's own port. */
+  readonly port: number | 'traffic-port'
+  /** 1-1024 characters, starts with `/`, may hold a query. */
+  readonly path: string
+  /** 5-300, or shorter by a test-only knob. */
+  readonly intervalSeconds: number
+  /** 2-120, smaller than the interval. */
+  readonly timeoutSeconds: number
+  /** 2-10. */
+  readonly healthyThresholdCount: number
+  /** 2-10. */
+  readonly unhealthyThresholdCount: number
+  readonly matcher: readonly StatusRange[]
+}
+
+/** Both ends included. */
+export type StatusRange = { readonly from: number; readonly to: number }
+
+export type Target = {
+  /** IPv4 or IPv6 address, in canonical form. */
+  readonly ip: string
+  readonly port: number
+}
+
+/** Everything that is configured, as one value: what a config file or the API amounts to. */
+export type Resources = {
+  readonly loadBalancers: readonly LoadBalancer[]
+  readonly targetGroups: readonly TargetGroup[]
+}
+
+/** `ip:port`, as logs write it. An IPv6 address is bracketed (assumed; no sample line shows one). */
+export function formatAddress(ip: string, port: number): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
+}
