@@ -1,0 +1,82 @@
+/**
+ * What the fields of a head mean together, as values: how long the body is, what becomes of the connection, what is
+ * asked for. What follows from it is for others to decide.
+ */
+
+import { desyncReason } from '../../model/desync.ts'
+
+/** How a body ends. */
+export const BodyKind = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const
+export type BodyKind = (typeof BodyKind)[keyof typeof BodyKind]
+
+export class ConnectionMeaning {
+  /** `Connection: close` */
+  wantsClose = false
+  /** `Connection: keep-alive` */
+  wantsKeepAlive = false
+  /** `Connection: upgrade` */
+  wantsUpgrade = false
+  /** Lower-case names of fields that Connection declares to end here (RFC 9110, section 7.6.1). */
+  nominated: string[] | null = null
+
+  protected resetConnection(): void {
+    this.wantsClose = false
+    this.wantsKeepAlive = false
+    this.wantsUpgrade = false
+    this.nominated = null
+  }
+}
+
+export class RequestMeaning extends ConnectionMeaning {
+  /** Index of the first Host field, or -1. */
+  hostAt = -1
+  bodyKind: BodyKind = BodyKind.none
+  /** Bytes of the body, for `BodyKind.length`. */
+  contentLength = 0
+  /** A coding other than chunked or identity was named. */
+  hasUnsupportedCoding = false
+  expectsContinue = false
+  isWebSocketUpgrade = false
+  isGet = false
+  isHead = false
+  /** Index into `desyncReasons`: the first reason found at the highest tier. */
+  desync = 0
+
+  reset(): void {
+    this.resetConnection()
+    this.hostAt = -1
+    this.bodyKind = BodyKind.none
+    this.contentLength = 0
+    this.hasUnsupportedCoding = false
+    this.expectsContinue = false
+    this.isWebSocketUpgrade = false
+    this.isGet = false
+    this.isHead = false
+    this.desync = 0
+  }
+
+  /** Keeps the reason unless one of a higher or the same tier is known. */
+  classify(reason: number): void {
+    if (rank[desyncReason(reason).tier] > rank[desyncReason(this.desync).tier]) this.desync = reason
+  }
+}
+
+const rank = { Compliant: 0, Acceptable: 1, Ambiguous: 2, Severe: 3 } as const
+
+export class ResponseMeaning extends ConnectionMeaning {
+  bodyKind: BodyKind = BodyKind.none
+  contentLength = 0
+  dateAt = -1
+  contentTypeAt = -1
+  /** Why nobody can say where the body ends, a constant; null while all is well. */
+  fault: string | null = null
+
+  reset(): void {
+    this.resetConnection()
+    this.bodyKind = BodyKind.none
+    this.contentLength = 0
+    this.dateAt = -1
+    this.contentTypeAt = -1
+    this.fault = null
+  }
+}

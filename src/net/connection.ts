@@ -1,0 +1,170 @@
+/**
+ * One socket, as both sides of the data plane use it: reads without allocating, counted pauses, and writes that say
+ * who owns the memory. Knows nothing of HTTP.
+ */
+
+import type { Socket } from 'node:net'
+import type { Clock } from '../base/clock.ts'
+import type { DeadlineWheel, Watched } from '../base/deadline-wheel.ts'
+import type { Buffers } from './buffers.ts'
+
+/** Who holds a connection's reading up; bits, because several may at once. */
+export const Pause = {
+  /** The side that its bytes go to is full. */
+  congestion: 1,
+  /** Its next request has to wait for the present one. */
+  pipelined: 2,
+} as const
+
+/** What every connection of a worker shares. */
+export type NetContext = {
+  readonly clock: Clock
+  readonly wheel: DeadlineWheel
+  readonly buffers: Buffers
+}
+
+export abstract class Connection implements Watched {
+  readonly net: NetContext
+  readonly socket: Socket
+  /** When a byte last went either way, by the clock's `now`. */
+  lastActivity: number
+  isClosed = false
+  /** The peer sent FIN. */
+  hasEnded = false
+  /** Why the socket broke (`ECONNRESET` and so on), if it did. */
+  errorCode: string | null = null
+  /** Whether the socket holds more than it should; until `onDrained`. */
+  isCongested = false
+  bytesWritten = 0
+  #paused = 0
+  #ownBuffer: Buffer | null = null
+  #lent: Buffer[] | null = null
+  readonly #wheelSlot: number
+
+  constructor(net: NetContext, open: (read: SocketRead) => Socket) {
+    this.net = net
+    this.lastActivity = net.clock.now()
+    this.socket = open({
+      buffer: () => this.#ownBuffer ?? this.net.buffers.shared,
+      callback: (size, bytes) => {
+        if (!this.isClosed) this.onBytes(bytes as Buffer, size, this.#stamp())
+        return true
+      },
+    })
+    this.socket.on('end', () => {
+      this.hasEnded = true
+      if (!this.isClosed) this.onEnd(this.#stamp())
+    })
+    this.socket.on('drain', () => {
+      this.#reclaim()
+      if (this.isCongested && !this.isClosed) {
+        this.isCongested = false
+        this.onDrained(this.#stamp())
+      }
+    })
+    this.socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.errorCode ??= error.code ?? 'UNKNOWN'
+    })
+    this.socket.on('close', () => this.#closed())
+    this.#wheelSlot = net.wheel.watch(this)
+  }
+
+  /** Bytes 0 to `size` of `bytes` came; they must be consumed or copied before this returns, unless `isBulk`. */
+  protected abstract onBytes(bytes: Buffer, size: number, now: number): void
+  /** The peer sent FIN; it may still read. */
+  protected abstract onEnd(now: number): void
+  /** The congestion that a `send` reported is over. */
+  protected abstract onDrained(now: number): void
+  /** The socket is gone, for whatever reason; comes exactly once. */
+  protected abstract onClosed(now: number): void
+  abstract deadlineMs(): number
+  abstract onDeadline(now: number): void
+
+  /**
+   * Sends bytes `from` to `to`.
+   *
+   * @returns whether the memory is the caller's again; otherwise the socket still reads from it
+   */
+  send(bytes: Buffer, from: number, to: number): boolean {
+    if (this.isClosed || from === to) return true
+    this.bytesWritten += to - from
+    const socket = this.socket
+    const hasRoom = socket.write(bytes.subarray(from, to))
+    if (socket.writableLength === 0) return true
+    if (!hasRoom) this.isCongested = true
+    return false
+  }
+
+  /** From the next read on, bytes arrive in a buffer of the connection's own, which may be sent without a copy. */
+  startBulk(): void {
+    this.#ownBuffer ??= this.net.buffers.take()
+  }
+
+  endBulk(): void {
+    if (this.#ownBuffer !== null) this.net.buffers.give(this.#ownBuffer)
+    this.#ownBuffer = null
+  }
+
+  /** Passes bytes just read here on to another connection, without a copy where the memory allows it. */
+  passOn(bytes: Buffer, from: number, to: number, receiver: Connection): void {
+    const { shared, out } = this.net.buffers
+    if (bytes === shared) {
+      out.reserve(to - from)
+      out.copy(bytes, from, to)
+      out.sendTo(receiver)
+    } else if (!receiver.send(bytes, from, to) && bytes === this.#ownBuffer) {
+      receiver.#borrow(bytes)
+      this.#ownBuffer = this.net.buffers.take()
+    }
+  }
+
+  pause(why: number): void {
+    if (this.#paused === 0 && !this.isClosed) this.socket.pause()
+    this.#paused |= why
+  }
+
+  resume(why: number): void {
+    if (this.#paused === 0) return
+    this.#paused &= ~why
+    if (this.#paused === 0 && !this.isClosed) this.socket.resume()
+  }
+
+  /** Closes at once, telling the peer with FIN where nothing unread is left. */
+  close(): void {
+    if (this.isClosed) return
+    this.socket.destroy()
+    this.#closed()
+  }
+
+  #stamp(): number {
+    this.lastActivity = this.net.clock.now()
+    return this.lastActivity
+  }
+
+  #borrow(bytes: Buffer): void {
+    this.#lent ??= []
+    this.#lent.push(bytes)
+  }
+
+  #reclaim(): void {
+    if (this.#lent === null || this.socket.writableLength > 0) return
+    for (const buffer of this.#lent) this.net.buffers.give(buffer)
+    this.#lent = null
+  }
+
+  #closed(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.net.wheel.forget(this, this.#wheelSlot)
+    this.endBulk()
+    // Buffers lent to a socket that broke may still be in the kernel's hands: left to the garbage collector.
+    this.#lent = null
+    this.onClosed(this.#stamp())
+  }
+}
+
+/** How a socket hands over what it reads: `net.Socket`'s `onread`. */
+export type SocketRead = {
+  readonly buffer: () => Buffer
+  readonly callback: (size: number, bytes: Uint8Array) => boolean
+}

@@ -1,0 +1,114 @@
+/**
+ * A connection to a target and the pool it rests in between requests. Opened on demand, reused, closed when idle for
+ * the idle timeout, when the target closes it, or when the target says so. Whoever uses it hears what happens on it.
+ */
+
+import { connect } from 'node:net'
+import { ResponseHead } from '../http/h1.ts'
+import { connectTimeoutMs, idleConnectionsPerTargetMax } from '../model/limits.ts'
+import { Connection, type NetContext } from '../net/connection.ts'
+import type { Target } from './target-group.ts'
+
+/** The one request that a connection carries at a time. */
+export type TargetUser = {
+  onTargetConnected(now: number): void
+  /** The connection could not be opened; `code` is the system's, or `ETIMEDOUT` after our own 10 s. */
+  onTargetUnreachable(code: string, now: number): void
+  /** The bytes must be consumed before this returns. */
+  onTargetBytes(bytes: Buffer, size: number, now: number): void
+  onTargetEnd(now: number): void
+  onTargetDrained(now: number): void
+  /** It broke; `code` is null for an orderly close. */
+  onTargetClosed(code: string | null, now: number): void
+}
+
+export class TargetConnection extends Connection {
+  readonly target: Target
+  readonly responseHead: ResponseHead = new ResponseHead()
+  /** Requests it carried before the present one. */
+  requestCount = 0
+  user: TargetUser | null
+  #isConnected = false
+  readonly #openedAt: number
+
+  constructor(net: NetContext, target: Target, user: TargetUser) {
+    super(net, onread => connect({ host: target.ip, port: target.port, noDelay: true, allowHalfOpen: true, onread }))
+    this.target = target
+    this.user = user
+    this.#openedAt = this.lastActivity
+    this.socket.once('connect', () => {
+      if (this.isClosed) return
+      this.#isConnected = true
+      this.lastActivity = net.clock.now()
+      this.user?.onTargetConnected(this.lastActivity)
+    })
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected
+  }
+
+  protected override onBytes(bytes: Buffer, size: number, now: number): void {
+    // Bytes that nobody asked for: what they belong to cannot be known.
+    if (this.user === null) this.close()
+    else this.user.onTargetBytes(bytes, size, now)
+  }
+
+  protected override onEnd(now: number): void {
+    if (this.user === null) this.close()
+    else this.user.onTargetEnd(now)
+  }
+
+  protected override onDrained(now: number): void {
+    this.user?.onTargetDrained(now)
+  }
+
+  protected override onClosed(now: number): void {
+    const user = this.user
+    this.user = null
+    if (user === null) {
+      const at = this.target.idle.indexOf(this)
+      if (at !== -1) this.target.idle.splice(at, 1)
+    } else if (this.#isConnected) user.onTargetClosed(this.errorCode, now)
+    else user.onTargetUnreachable(this.errorCode ?? 'UNKNOWN', now)
+  }
+
+  /** While it carries a request, that request's own timeouts hold. */
+  override deadlineMs(): number {
+    if (!this.#isConnected) return this.#openedAt + connectTimeoutMs
+    return this.user === null ? this.lastActivity + this.target.idleTimeoutMs : Number.POSITIVE_INFINITY
+  }
+
+  override onDeadline(): void {
+    if (!this.#isConnected) this.errorCode = 'ETIMEDOUT'
+    this.close()
+  }
+
+  /** The request is over and the connection clean: it goes to the pool, or closes where nothing may be kept. */
+  release(): void {
+    this.user = null
+    if (this.isClosed) return
+    const { target } = this
+    if (this.hasEnded || !target.isRegistered || target.idle.length >= idleConnectionsPerTargetMax) {
+      this.close()
+      return
+    }
+    this.requestCount++
+    this.endBulk()
+    target.idle.push(this)
+  }
+
+  /** The request is over and the connection is not: nobody hears of it any more. */
+  discard(): void {
+    this.user = null
+    this.close()
+  }
+}
+
+/** Takes the idle connection that was used last, or opens one; then `onTargetConnected` or `onTargetUnreachable` follows. */
+export function acquireConnection(net: NetContext, target: Target, user: TargetUser): TargetConnection {
+  const idle = target.idle.pop()
+  if (idle === undefined) return new TargetConnection(net, target, user)
+  idle.user = user
+  return idle
+}
