@@ -1,0 +1,163 @@
+/**
+ * One finished exchange as one line of the access log, written straight into the log's buffer: no string is built.
+ * Fields and their order are the service's; which of them are `-` or -1 follows from what the exchange lived through.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
+ */
+
+import { Field, type Head, type RequestHead } from '../http/h1.ts'
+import { desyncReason } from '../model/desync.ts'
+import { loggedUserAgentBytesMax } from '../model/limits.ts'
+import {
+  writeAscii,
+  writeBytes,
+  writeDecimal,
+  writeEscaped,
+  writeIsoMicros,
+  writeIsoMillis,
+  writeSeconds,
+} from './log-text.ts'
+import type { LogWriter } from './log-writer.ts'
+
+export type AccessLogRecord = {
+  readonly type: 'http' | 'ws'
+  /** When the exchange ended, and when its first byte came, in milliseconds since the epoch. */
+  readonly timeMs: number
+  readonly creationMs: number
+  /** `app/<name>/<id>` */
+  readonly loadBalancer: string
+  readonly clientAddress: string
+  /** Null: no target was chosen. */
+  readonly targetAddress: string | null
+  /** In milliseconds, or -1. */
+  readonly requestProcessingMs: number
+  readonly targetProcessingMs: number
+  readonly responseProcessingMs: number
+  readonly statusCode: number
+  /** -1: no target answered. */
+  readonly targetStatusCode: number
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  /** Its method, target and User-Agent are logged if its start line could be read. */
+  readonly head: RequestHead
+  /** As the client named it, without a port; the load balancer's DNS name where it named none. */
+  readonly host: string
+  readonly port: number
+  /** Where the path begins in the head. */
+  readonly pathFrom: number
+  readonly targetGroupArn: string | null
+  /** '' for a request that was refused before it was routed. */
+  readonly traceId: string
+  /** -1: no rule was looked up. */
+  readonly rulePriority: number
+  /** '' for none. */
+  readonly actions: string
+  readonly redirectUrl: string
+  readonly desync: number
+  readonly connectionTraceId: string
+  readonly nodeIp: string
+}
+
+/** Everything but the quoted texts that come from the client: three addresses, an ARN, a dozen numbers. */
+const fixedBytesMax = 1024
+
+export function writeAccessLogLine(log: LogWriter, record: AccessLogRecord): void {
+  const { head } = record
+  // Escaping makes four bytes of one.
+  const size =
+    fixedBytesMax + 4 * (head.length + record.host.length + record.redirectUrl.length) + record.traceId.length
+  let at = log.reserve(size)
+  const { block } = log
+  at = writeAscii(block, at, record.type === 'http' ? 'http ' : 'ws ')
+  at = writeIsoMicros(block, at, record.timeMs)
+  at = writeField(block, at, record.loadBalancer)
+  at = writeField(block, at, record.clientAddress)
+  at = writeField(block, at, record.targetAddress ?? '-')
+  at = writeSeconds(block, space(block, at), record.requestProcessingMs)
+  at = writeSeconds(block, space(block, at), record.targetProcessingMs)
+  at = writeSeconds(block, space(block, at), record.responseProcessingMs)
+  at = writeDecimal(block, space(block, at), record.statusCode)
+  at = writeStatus(block, space(block, at), record.targetStatusCode)
+  at = writeDecimal(block, space(block, at), record.receivedBytes)
+  at = writeDecimal(block, space(block, at), record.sentBytes)
+  at = writeAscii(block, at, ' "')
+  at = writeRequestLine(block, at, record)
+  at = writeAscii(block, at, '" "')
+  at = writeUserAgent(block, at, head)
+  at = writeAscii(block, at, '" - - ')
+  at = writeAscii(block, at, record.targetGroupArn ?? '-')
+  at = writeQuoted(block, at, record.traceId)
+  at = writeAscii(block, at, ' "-" "-" ')
+  at = record.rulePriority === -1 ? writeAscii(block, at, '-') : writeDecimal(block, at, record.rulePriority)
+  at = writeIsoMillis(block, space(block, at), record.creationMs)
+  at = writeQuoted(block, at, record.actions)
+  at = writeQuoted(block, at, record.redirectUrl)
+  at = writeAscii(block, at, ' "-" "')
+  at = writeAscii(block, at, record.targetAddress ?? '-')
+  at = writeAscii(block, at, '" "')
+  at = writeStatus(block, at, record.targetStatusCode)
+  if (record.desync === 0) at = writeAscii(block, at, '" "-" "-" ')
+  else {
+    const { tier, reason } = desyncReason(record.desync)
+    at = writeAscii(block, at, `" "${tier}" "${reason}" `)
+  }
+  at = writeAscii(block, at, record.connectionTraceId)
+  at = writeAscii(block, at, ' "-" "-" "-" ')
+  at = writeAscii(block, at, record.nodeIp)
+  block[at++] = 0x0a
+  log.commit(at)
+}
+
+function space(block: Buffer, at: number): number {
+  block[at] = 0x20
+  return at + 1
+}
+
+function writeField(block: Buffer, at: number, text: string): number {
+  return writeAscii(block, space(block, at), text)
+}
+
+/** Writes the text in quotes behind a space; an empty one as `-`. Holds only what was escaped or made here. */
+function writeQuoted(block: Buffer, at: number, text: string): number {
+  let next = writeAscii(block, at, ' "')
+  next = text === '' ? writeAscii(block, next, '-') : writeUntrusted(block, next, text)
+  return writeAscii(block, next, '"')
+}
+
+/** A trace id or redirect may hold what the client sent. */
+function writeUntrusted(block: Buffer, at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (c < 0x20 || c >= 0x7f || c === 0x22 || c === 0x5c) {
+      const bytes = Buffer.from(text, 'latin1')
+      return writeEscaped(block, at, bytes, 0, bytes.length)
+    }
+  }
+  return writeAscii(block, at, text)
+}
+
+function writeStatus(block: Buffer, at: number, status: number): number {
+  return status === -1 ? writeAscii(block, at, '-') : writeDecimal(block, at, status)
+}
+
+/** A request whose head could not be read is logged as going to the load balancer itself, with no method, path or version. */
+function writeRequestLine(block: Buffer, at: number, record: AccessLogRecord): number {
+  const { head } = record
+  const isReadable = head.length > 0
+  let next = isReadable ? writeBytes(block, at, head.bytes, head.methodFrom, head.methodTo) : writeAscii(block, at, '-')
+  next = writeAscii(block, next, ' http://')
+  next = writeUntrusted(block, next, record.host)
+  next = writeAscii(block, next, ':')
+  next = writeDecimal(block, next, record.port)
+  if (!isReadable) return writeAscii(block, next, '- -')
+  if (record.pathFrom === head.targetTo) next = writeAscii(block, next, '/')
+  next = writeEscaped(block, next, head.bytes, record.pathFrom, head.targetTo)
+  return writeAscii(block, next, head.minorVersion === 1 ? ' HTTP/1.1' : ' HTTP/1.0')
+}
+
+function writeUserAgent(block: Buffer, at: number, head: Head): number {
+  const i = head.length === 0 ? -1 : head.indexOf(Field.userAgent)
+  if (i === -1 || head.valueFrom(i) === head.valueTo(i)) return writeAscii(block, at, '-')
+  const to = Math.min(head.valueTo(i), head.valueFrom(i) + loggedUserAgentBytesMax)
+  return writeEscaped(block, at, head.bytes, head.valueFrom(i), to)
+}

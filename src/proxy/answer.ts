@@ -1,0 +1,142 @@
+/**
+ * Answers that the load balancer makes itself: error pages, redirects, fixed responses. Bytes are those of captured
+ * answers: header order, CRLF pages, and the padding for browsers that hide short error pages.
+ */
+
+import { Field } from '../http/h1.ts'
+import type { FaultRow } from '../model/faults.ts'
+import type { FixedResponseAction, RedirectAction } from '../model/resources.ts'
+import type { Exchange } from './exchange.ts'
+import { pathOf, queryOf } from './request-target.ts'
+
+/** Status texts; a status that is missing here is sent with an empty reason, as the server that the pages stem from does. */
+const reasons: Readonly<Record<number, string>> = {
+  301: 'Moved Permanently',
+  302: 'Found',
+  400: 'Bad Request',
+  405: 'Not Allowed',
+  408: 'Request Time-out',
+  413: 'Request Entity Too Large',
+  414: 'Request-URI Too Large',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Temporarily Unavailable',
+  504: 'Gateway Time-out',
+  505: 'HTTP Version Not Supported',
+}
+
+/** Reasons of statuses that only fixed responses use. */
+const fixedReasons: Readonly<Record<number, string>> = {
+  200: 'OK',
+  201: 'Created',
+  202: 'Accepted',
+  204: 'No Content',
+  206: 'Partial Content',
+  401: 'Unauthorized',
+  402: 'Payment Required',
+  403: 'Forbidden',
+  404: 'Not Found',
+  406: 'Not Acceptable',
+  409: 'Conflict',
+  410: 'Gone',
+  411: 'Length Required',
+  412: 'Precondition Failed',
+  415: 'Unsupported Media Type',
+  416: 'Requested Range Not Satisfiable',
+  421: 'Misdirected Request',
+  429: 'Too Many Requests',
+  507: 'Insufficient Storage',
+  ...reasons,
+}
+
+const padding = '<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n'.repeat(6)
+
+/** @param title status and text, such as `502 Bad Gateway` */
+function page(title: string): string {
+  return `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n</body>\r\n</html>\r\n`
+}
+
+/** Browsers that would show a page of their own in place of a short one. */
+function wantsPadding(exchange: Exchange): boolean {
+  const { head } = exchange
+  if (head.length === 0) return false
+  const at = head.indexOf(Field.userAgent)
+  if (at === -1) return false
+  const agent = head.text(head.valueFrom(at), head.valueTo(at))
+  return agent.includes('MSIE') || (agent.includes('Chrome/') && !agent.includes('Gecko/'))
+}
+
+/** Sends the answer that belongs to a fault; `closesClient` is settled. */
+export function sendFaultAnswer(exchange: Exchange, row: FaultRow, status: number, date: string): void {
+  exchange.statusCode = status
+  if (row.answer === 'bare') {
+    send(exchange, `${status} `, date, 'Content-Length: 0\r\n', '', '')
+    return
+  }
+  const title = `${status} ${reasons[status]!}`
+  const body = page(title) + (status >= 400 && wantsPadding(exchange) ? padding : '')
+  send(exchange, title, date, `Content-Type: text/html\r\nContent-Length: ${body.length}\r\n`, '', body)
+}
+
+export function sendRedirect(exchange: Exchange, action: RedirectAction, date: string): void {
+  const status = action.statusCode
+  const location = expandRedirect(exchange, action)
+  exchange.statusCode = status
+  exchange.redirectUrl = location
+  const title = `${status} ${reasons[status]!}`
+  const body = page(title)
+  // The status line of a 302 is the older text; its page has the newer one.
+  const statusLine = status === 302 ? '302 Moved Temporarily' : title
+  send(
+    exchange,
+    statusLine,
+    date,
+    `Content-Type: text/html\r\nContent-Length: ${body.length}\r\n`,
+    `Location: ${location}\r\n`,
+    body,
+  )
+}
+
+/** Location always names its port, also where it is the default one. */
+function expandRedirect(exchange: Exchange, action: RedirectAction): string {
+  const listener = exchange.listener!
+  const values: Readonly<Record<string, string>> = {
+    protocol: listener.protocol,
+    host: exchange.host,
+    port: String(listener.port),
+    path: pathOf(exchange).slice(1),
+    query: queryOf(exchange),
+  }
+  const expand = (text: string) => text.replace(/#\{(protocol|host|port|path|query)\}/g, (_, name) => values[name]!)
+  const query = expand(action.query)
+  const url = `${expand(action.protocol).toLowerCase()}://${expand(action.host)}:${expand(action.port)}${expand(action.path)}`
+  return query === '' ? url : `${url}?${query}`
+}
+
+export function sendFixedResponse(exchange: Exchange, action: FixedResponseAction, date: string): void {
+  const status = action.statusCode
+  exchange.statusCode = status
+  const body = Buffer.from(action.messageBody)
+  send(
+    exchange,
+    `${status} ${fixedReasons[status] ?? ''}`,
+    date,
+    `Content-Type: ${action.contentType}; charset=utf-8\r\nContent-Length: ${body.length}\r\n`,
+    '',
+    body.toString('latin1'),
+  )
+}
+
+/** @param body one character per byte */
+function send(exchange: Exchange, statusLine: string, date: string, headers: string, last: string, body: string): void {
+  const { out } = exchange.plane.net.buffers
+  const client = exchange.client!
+  const connection = exchange.closesClient ? 'close' : 'keep-alive'
+  const head = `HTTP/1.1 ${statusLine}\r\nServer: awselb/2.0\r\nDate: ${date}\r\n${headers}Connection: ${connection}\r\n${last}\r\n`
+  out.reserve(head.length + body.length)
+  out.ascii(head)
+  if (!exchange.head.meaning.isHead) out.ascii(body)
+  exchange.sentBytes += out.length
+  out.sendTo(client)
+}

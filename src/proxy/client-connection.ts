@@ -1,0 +1,387 @@
+/**
+ * A connection from a client: reads requests one after the other, has each answered, and decides by the peer's doings
+ * and the clock when it ends. Pipelined requests wait for their turn in a buffer.
+ */
+
+import type { Socket } from 'node:net'
+import { type HeadFault, readRequestMeaning } from '../http/h1.ts'
+import { desyncReason } from '../model/desync.ts'
+import type { FaultCode } from '../model/faults.ts'
+import { halfClosedGraceMs, lingerMs } from '../model/limits.ts'
+import { formatAddress } from '../model/resources.ts'
+import { adoptAccepted } from '../net/accept.ts'
+import { Connection, Pause } from '../net/connection.ts'
+import { LoadBalancerColumn } from '../observe/counters.ts'
+import { matchRule } from '../routing/rules.ts'
+import type { TargetUser } from '../targets/target-connection.ts'
+import { runAction } from './actions.ts'
+import type { PlaneContext, RunningListener } from './context.ts'
+import { type Client, Exchange, Side } from './exchange.ts'
+import { failExchange } from './fail.ts'
+import { finishExchange } from './finish.ts'
+import {
+  endRequest,
+  flushTargetHead,
+  relayRequestBytes,
+  relayResponse,
+  targetClosed,
+  targetConnected,
+  targetEnded,
+  targetUnreachable,
+} from './relay.ts'
+import { hasTooManyForwardedFor, pathOf, readRequestTarget } from './request-target.ts'
+import { traceHeaderFor } from './trace-header.ts'
+
+/** Where a client connection finds the configuration in force; replaced from under it by a publication. */
+export type ListenerPort = { running: RunningListener; isClosing: boolean }
+
+const continueAnswer = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
+
+/** A body at least this long is read into buffers that need no copy. */
+const bulkBytesMin = 32 * 1024
+
+const headFaults: Readonly<Record<HeadFault, FaultCode>> = {
+  malformed: 'clientHeadMalformed',
+  startLineTooLong: 'clientUriTooLarge',
+  fieldTooLong: 'clientHeadTooLarge',
+  headTooLarge: 'clientHeadTooLarge',
+  version: 'clientVersion',
+}
+
+export class ClientConnection extends Connection implements Client, TargetUser {
+  readonly plane: PlaneContext
+  readonly ip: string
+  readonly port: number
+  readonly address: string
+  readonly traceId: string
+  readonly openedAt: number
+  readonly #port: ListenerPort
+  /** The load balancer that counts this connection, whatever is published meanwhile. */
+  readonly #slot: number
+  #exchange: Exchange | null = null
+  /** Bytes that came before their turn. */
+  #held: Buffer | null = null
+  /** Everything was said; what still comes is thrown away until the client closes, at the latest then. */
+  #lingerUntil = -1
+
+  constructor(plane: PlaneContext, accepted: Socket, port: ListenerPort) {
+    super(plane.net, read => adoptAccepted(accepted, read))
+    this.plane = plane
+    this.#port = port
+    this.ip = withoutMapping(this.socket.remoteAddress ?? '')
+    this.port = this.socket.remotePort ?? 0
+    this.address = formatAddress(this.ip, this.port)
+    this.traceId = plane.ids.connectionTraceId()
+    this.openedAt = this.lastActivity
+    this.#slot = port.running.loadBalancer.slot
+    plane.counters.countLoadBalancer(this.#slot, LoadBalancerColumn.connectionsOpened, 1)
+    plane.counters.countLoadBalancer(this.#slot, LoadBalancerColumn.NewConnectionCount, 1)
+  }
+
+  get listenerPort(): ListenerPort {
+    return this.#port
+  }
+
+  get exchange(): Exchange | null {
+    return this.#exchange
+  }
+
+  protected override onBytes(bytes: Buffer, size: number, now: number): void {
+    if (this.#lingerUntil === -1) this.#read(bytes, 0, size, now)
+  }
+
+  /** Reads as far as it may: up to the end of what came, or to a request that has to wait. */
+  #read(bytes: Buffer, from: number, end: number, now: number): void {
+    let at = from
+    while (at < end && !this.isClosed && this.#lingerUntil === -1) {
+      const exchange = this.#exchange ?? this.#beginExchange(now)
+      if (exchange.requestSide === Side.head) {
+        at = this.#readHead(exchange, bytes, at, end, now)
+      } else if (exchange.isTunnel) {
+        this.#relayTunnel(exchange, bytes, at, end)
+        return
+      } else if (exchange.requestSide === Side.body && !exchange.isConnecting) {
+        at = this.#readBody(exchange, bytes, at, end, now)
+      } else {
+        this.#hold(bytes, at, end)
+        break
+      }
+    }
+    if (this.#exchange !== null) flushTargetHead(this.#exchange)
+  }
+
+  #beginExchange(now: number): Exchange {
+    const exchange = this.plane.exchanges.pop() ?? new Exchange(this.plane)
+    exchange.reset()
+    exchange.begin(this, this.#port.running, now)
+    this.#exchange = exchange
+    return exchange
+  }
+
+  #readHead(exchange: Exchange, bytes: Buffer, at: number, end: number, now: number): number {
+    const { head } = exchange
+    const next = head.read(bytes, at, end)
+    exchange.receivedBytes += next - at
+    if (head.fault !== null) {
+      if (head.hasStartLine) head.meaning.isHead = head.text(head.methodFrom, head.methodTo) === 'HEAD'
+      failExchange(exchange, headFaults[head.fault], now)
+      return end
+    }
+    if (head.length > 0) this.#routeRequest(exchange, now)
+    return next
+  }
+
+  /** The head is complete: it is checked, matched against the rules, and acted upon. */
+  #routeRequest(exchange: Exchange, now: number): void {
+    const { head } = exchange
+    exchange.headAt = now
+    readRequestMeaning(head)
+    this.#startBody(exchange)
+    this.#settleKeepAlive(exchange, now)
+    const fault = checkRequestHead(exchange)
+    if (fault !== null) {
+      failExchange(exchange, fault, now)
+      return
+    }
+    const { rules } = exchange.listener!
+    exchange.rule = rules.hasConditions ? matchRule(rules, exchange.host, pathOf(exchange)) : rules.rules[0]!
+    exchange.traceId = traceHeaderFor(head, this.plane.ids.traceElement(this.plane.clock.originMs + now))
+    if (!head.hasPlainNamesOnly) this.#countInvalidNames(exchange)
+    if (head.meaning.expectsContinue && head.minorVersion === 1) this.send(continueAnswer, 0, continueAnswer.length)
+    runAction(exchange, this, now)
+  }
+
+  #startBody(exchange: Exchange): void {
+    const { meaning } = exchange.head
+    exchange.requestBody.start(meaning.bodyKind, meaning.contentLength, true)
+    exchange.moveRequest(exchange.requestBody.isDone ? Side.done : Side.body)
+    if (exchange.requestBody.remaining >= bulkBytesMin) this.startBulk()
+  }
+
+  #settleKeepAlive(exchange: Exchange, now: number): void {
+    const { meaning, minorVersion } = exchange.head
+    const { attributes } = exchange.listener!.loadBalancer
+    exchange.closesClient =
+      meaning.wantsClose ||
+      (minorVersion === 0 && !meaning.wantsKeepAlive) ||
+      now - this.openedAt >= attributes.clientKeepAliveSeconds * 1000 ||
+      this.#port.isClosing ||
+      this.plane.isStopping
+  }
+
+  #countInvalidNames(exchange: Exchange): void {
+    const { attributes, slot } = exchange.listener!.loadBalancer
+    this.plane.counters.countLoadBalancer(
+      slot,
+      attributes.dropInvalidHeaderFields
+        ? LoadBalancerColumn.DroppedInvalidHeaderRequestCount
+        : LoadBalancerColumn.ForwardedInvalidHeaderRequestCount,
+      1,
+    )
+  }
+
+  #readBody(exchange: Exchange, bytes: Buffer, at: number, end: number, now: number): number {
+    const body = exchange.requestBody
+    const next = body.read(bytes, at, end)
+    exchange.receivedBytes += next - at
+    relayRequestBytes(exchange, bytes, body.spanFrom, body.spanTo)
+    if (body.fault !== null) {
+      failExchange(exchange, 'clientBodyMalformed', now)
+      return end
+    }
+    if (body.isDone) {
+      flushTargetHead(exchange)
+      endRequest(exchange, now)
+    }
+    return next
+  }
+
+  #relayTunnel(exchange: Exchange, bytes: Buffer, from: number, to: number): void {
+    exchange.receivedBytes += to - from
+    const target = exchange.targetConnection
+    if (target === null) return
+    this.passOn(bytes, from, to, target)
+    if (target.isCongested) this.pause(Pause.congestion)
+  }
+
+  /** Keeps what cannot be read yet. Reading pauses, so this is at most what one event brought. */
+  #hold(bytes: Buffer, from: number, to: number): void {
+    const rest = Buffer.from(bytes.subarray(from, to))
+    this.#held = this.#held === null ? rest : Buffer.concat([this.#held, rest])
+    this.pause(Pause.pipelined)
+  }
+
+  readOn(now: number): void {
+    const held = this.#held
+    this.#held = null
+    if (held !== null && !this.isClosed) this.#read(held, 0, held.length, now)
+    if (this.#held === null) this.resume(Pause.pipelined)
+  }
+
+  onExchangeFinished(isKept: boolean, now: number): void {
+    const exchange = this.#exchange!
+    this.#exchange = null
+    this.plane.exchanges.push(exchange)
+    if (this.isClosed) return
+    this.resume(Pause.congestion)
+    if (!isKept || (this.hasEnded && this.#held === null)) this.#closeGently(now)
+    // Not from within whatever ended the exchange: its record is about to be used again.
+    else if (this.#held !== null) queueMicrotask(() => this.readOn(this.plane.clock.now()))
+  }
+
+  /** FIN now; then wait a while for the client's own, since closing with unread bytes would turn into a RST. */
+  #closeGently(now: number): void {
+    this.#held = null
+    this.#lingerUntil = now + lingerMs
+    this.resume(Pause.congestion | Pause.pipelined)
+    this.socket.end()
+  }
+
+  protected override onEnd(now: number): void {
+    const exchange = this.#exchange
+    if (this.#lingerUntil !== -1 || this.#held !== null) return
+    if (exchange === null) this.#closeGently(now)
+    else if (exchange.isTunnel) {
+      exchange.targetConnection?.socket.end()
+      if (exchange.targetConnection?.hasEnded) finishExchange(exchange, false, now)
+    } else if (exchange.requestSide === Side.head) this.#endDuringHead(exchange, now)
+    else if (exchange.requestSide === Side.body) this.#leave(exchange, now)
+    else if (exchange.responseSide === Side.head) {
+      this.plane.clock.after(halfClosedGraceMs, () => {
+        if (this.#exchange === exchange && exchange.responseSide === Side.head && !exchange.isFinished) {
+          this.#leave(exchange, this.plane.clock.now())
+        }
+      })
+    }
+  }
+
+  /** Nothing but empty lines came: that is no request, and no line is logged. */
+  #endDuringHead(exchange: Exchange, now: number): void {
+    if (exchange.receivedBytes > 0) failExchange(exchange, 'clientGoneDuringHead', now)
+    else {
+      this.#exchange = null
+      this.plane.exchanges.push(exchange)
+      this.#closeGently(now)
+    }
+  }
+
+  /** The client is gone in the middle of its exchange. */
+  #leave(exchange: Exchange, now: number): void {
+    if (exchange.requestSide === Side.head) failExchange(exchange, 'clientGoneDuringHead', now)
+    else if (exchange.responseSide !== Side.head) failExchange(exchange, 'clientGoneDuringResponse', now)
+    else if (exchange.requestSide === Side.body) failExchange(exchange, 'clientGoneDuringBody', now)
+    else failExchange(exchange, 'clientClosed', now)
+  }
+
+  protected override onDrained(): void {
+    this.#exchange?.targetConnection?.resume(Pause.congestion)
+  }
+
+  protected override onClosed(now: number): void {
+    this.plane.counters.countLoadBalancer(this.#slot, LoadBalancerColumn.connectionsClosed, 1)
+    this.#held = null
+    const exchange = this.#exchange
+    if (exchange === null) return
+    if (exchange.isTunnel) finishExchange(exchange, false, now)
+    else this.#leave(exchange, now)
+  }
+
+  override deadlineMs(): number {
+    if (this.#lingerUntil !== -1) return this.#lingerUntil
+    const { idleTimeoutMs } = this.#port.running.loadBalancer
+    const exchange = this.#exchange
+    if (exchange === null) return this.lastActivity + idleTimeoutMs
+    if (exchange.isConnecting) return Number.POSITIVE_INFINITY
+    const { targetConnection } = exchange
+    const last =
+      targetConnection === null ? this.lastActivity : Math.max(this.lastActivity, targetConnection.lastActivity)
+    return last + exchange.listener!.loadBalancer.idleTimeoutMs
+  }
+
+  /** Nothing moved for the idle timeout: whose turn it was decides what it is called. */
+  override onDeadline(now: number): void {
+    const exchange = this.#exchange
+    if (this.#lingerUntil !== -1) this.close()
+    else if (exchange === null) this.#closeGently(now)
+    else if (exchange.isTunnel) finishExchange(exchange, false, now)
+    else if (exchange.requestSide === Side.head) failExchange(exchange, 'clientHeadTimeout', now)
+    else if (exchange.responseSide === Side.done) finishExchange(exchange, false, now)
+    else if (exchange.responseSide === Side.body) {
+      failExchange(exchange, this.isCongested ? 'clientStalledDuringResponse' : 'responseStalled', now)
+    } else if (exchange.requestSide === Side.body && exchange.targetConnection?.isCongested !== true) {
+      failExchange(exchange, 'clientBodyTimeout', now)
+    } else failExchange(exchange, 'targetIdle', now)
+  }
+
+  /** The deregistration delay of its target is over. */
+  cutFromTarget(now: number): void {
+    const exchange = this.#exchange
+    if (exchange === null || exchange.isFinished) return
+    if (exchange.isTunnel) finishExchange(exchange, false, now)
+    else if (exchange.responseSide === Side.head) failExchange(exchange, 'deregistrationExpired', now)
+    else failExchange(exchange, 'deregistrationExpiredDuringResponse', now)
+  }
+
+  /** The load balancer stops: an unused connection ends now, one in use with its present exchange. */
+  endSoon(now: number): void {
+    if (this.#exchange !== null) this.#exchange.closesClient = true
+    else if (this.#lingerUntil === -1) this.#closeGently(now)
+  }
+
+  /** The load balancer stops and will not wait any longer. */
+  endNow(now: number): void {
+    if (this.#exchange !== null && !this.#exchange.isFinished) {
+      if (this.#exchange.isTunnel) finishExchange(this.#exchange, false, now)
+      else failExchange(this.#exchange, 'shutdownDuringExchange', now)
+    }
+    this.close()
+  }
+
+  onTargetConnected(now: number): void {
+    targetConnected(this.#exchange!, now)
+    this.readOn(now)
+  }
+
+  onTargetUnreachable(code: string, now: number): void {
+    targetUnreachable(this.#exchange!, code, now)
+    // A request body that waited for the connection is read on, to its end.
+    if (this.#exchange !== null) this.readOn(now)
+  }
+
+  onTargetBytes(bytes: Buffer, size: number, now: number): void {
+    relayResponse(this.#exchange!, bytes, size, now)
+  }
+
+  onTargetEnd(now: number): void {
+    targetEnded(this.#exchange!, now)
+  }
+
+  onTargetDrained(): void {
+    this.resume(Pause.congestion)
+  }
+
+  onTargetClosed(code: string | null, now: number): void {
+    targetClosed(this.#exchange!, code, now)
+  }
+}
+
+/** An IPv4 client on a dual-stack socket is an IPv4 client. */
+function withoutMapping(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}
+
+/** Refuses what must not go on, in the order in which the real service is known, or assumed, to look. */
+function checkRequestHead(exchange: Exchange): FaultCode | null {
+  const { head } = exchange
+  const { meaning } = head
+  if (desyncReason(meaning.desync).tier === 'Severe') return 'clientHeadMalformed'
+  if (!meaning.isGet && !meaning.isHead && head.methodTo - head.methodFrom >= 5) {
+    const method = head.text(head.methodFrom, head.methodTo)
+    if (method === 'TRACE') return 'clientTraceMethod'
+    if (method === 'CONNECT') return 'clientConnectMethod'
+  }
+  if (meaning.hasUnsupportedCoding) return 'clientTransferEncoding'
+  if (!readRequestTarget(exchange)) return 'clientHostMissing'
+  if (hasTooManyForwardedFor(head)) return 'clientForwardedForTooLong'
+  return null
+}

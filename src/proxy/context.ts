@@ -1,0 +1,52 @@
+/** What the whole data plane of one worker shares, handed down instead of imported. */
+
+import type { Clock } from '../base/clock.ts'
+import type { FaultCode } from '../model/faults.ts'
+import type { LoadBalancerAttributes, RoutingAction } from '../model/resources.ts'
+import type { TargetStates } from '../model/target-states.ts'
+import type { NetContext } from '../net/connection.ts'
+import type { CounterSlab } from '../observe/counters.ts'
+import type { LogWriter } from '../observe/log-writer.ts'
+import type { CompiledRules } from '../routing/rules.ts'
+import type { TargetGroup } from '../targets/target-group.ts'
+import type { Exchange } from './exchange.ts'
+import type { IdSource } from './ids.ts'
+
+export type PlaneContext = {
+  readonly net: NetContext
+  readonly clock: Clock
+  readonly states: TargetStates
+  readonly counters: CounterSlab
+  readonly ids: IdSource
+  readonly dates: { httpDate(nowMs: number): string }
+  /** Called for each exchange that ended with a fault; must be cheap. */
+  readonly onFault: (exchange: Exchange, fault: FaultCode) => void
+  /** Finished exchanges wait here for their next request. */
+  readonly exchanges: Exchange[]
+  /** Set by a shutdown: every response says `Connection: close`. */
+  isStopping: boolean
+}
+
+export type RunningLoadBalancer = {
+  readonly slot: number
+  /** `app/<name>/<id>` */
+  readonly resourceId: string
+  readonly dnsName: string
+  readonly attributes: LoadBalancerAttributes
+  readonly idleTimeoutMs: number
+  /** The address that the log calls the node's. */
+  readonly nodeIp: string
+  readonly log: LogWriter
+}
+
+/** A listener of one snapshot, ready to serve. */
+export type RunningListener = {
+  readonly loadBalancer: RunningLoadBalancer
+  readonly port: number
+  readonly protocol: 'http'
+  readonly rules: CompiledRules<RunningAction>
+}
+
+export type RunningAction =
+  | Exclude<RoutingAction, { type: 'forward' }>
+  | { readonly type: 'forward'; readonly group: TargetGroup }

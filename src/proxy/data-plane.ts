@@ -1,0 +1,220 @@
+/**
+ * The data plane of one worker: binds the listeners of a snapshot, swaps snapshots without touching a connection, and
+ * stops in good order. It knows neither files nor the API: what it serves is handed to it.
+ */
+
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Clock } from '../base/clock.ts'
+import { DeadlineWheel } from '../base/deadline-wheel.ts'
+import { resourceId, type TargetGroupArn } from '../model/arns.ts'
+import type { FaultCode } from '../model/faults.ts'
+import type { Listener, RoutingAction } from '../model/resources.ts'
+import type { Snapshot, SnapshotLoadBalancer } from '../model/snapshot.ts'
+import type { TargetStates } from '../model/target-states.ts'
+import { Buffers } from '../net/buffers.ts'
+import type { CounterSlab } from '../observe/counters.ts'
+import type { WorkerLog } from '../observe/log-writer.ts'
+import { compileRules } from '../routing/rules.ts'
+import { TargetRegistry } from '../targets/target-group.ts'
+import { ClientConnection, type ListenerPort } from './client-connection.ts'
+import type { PlaneContext, RunningAction, RunningListener, RunningLoadBalancer } from './context.ts'
+import { Dates } from './dates.ts'
+import type { Exchange } from './exchange.ts'
+import { IdSource } from './ids.ts'
+
+export type DataPlaneOptions = {
+  readonly clock: Clock
+  readonly states: TargetStates
+  readonly counters: CounterSlab
+  readonly log: WorkerLog
+  /** Several workers share a port; without it (where the platform cannot), there is one. */
+  readonly reusePort: boolean
+  readonly onFault?: (exchange: Exchange, fault: FaultCode) => void
+  readonly fillRandom?: (bytes: Buffer) => void
+}
+
+type BoundPort = ListenerPort & { readonly server: Server }
+
+/** Connections that wait to be accepted, while the worker is busy. */
+const backlog = 4096
+
+export class DataPlane {
+  readonly #options: DataPlaneOptions
+  readonly #context: PlaneContext
+  readonly #wheel: DeadlineWheel
+  readonly #registry = new TargetRegistry()
+  #ports = new Map<string, BoundPort>()
+
+  constructor(options: DataPlaneOptions) {
+    this.#options = options
+    const { clock } = options
+    this.#wheel = new DeadlineWheel(clock)
+    this.#context = {
+      net: { clock, wheel: this.#wheel, buffers: new Buffers() },
+      clock,
+      states: options.states,
+      counters: options.counters,
+      ids: new IdSource(options.fillRandom),
+      dates: new Dates(clock),
+      onFault: options.onFault ?? (() => {}),
+      exchanges: [],
+      isStopping: false,
+    }
+  }
+
+  /**
+   * Serves this snapshot from now on: new connections and new requests meet it, requests under way keep theirs.
+   * Listeners that are gone finish what they have.
+   *
+   * @throws when a port cannot be bound; nothing has changed then
+   */
+  async publish(snapshot: Snapshot): Promise<void> {
+    const wanted = new Map(snapshot.loadBalancers.flatMap(portsOf))
+    const added = await this.#bindAll([...wanted.keys()].filter(key => !this.#ports.has(key)))
+    this.#registry.apply(snapshot.targetGroups, idleTimeouts(snapshot))
+    const ports = new Map<string, BoundPort>()
+    for (const [key, { loadBalancer, listener, address }] of wanted) {
+      const running = this.#runListener(this.#runLoadBalancer(loadBalancer, nodeIpOf(address)), listener)
+      const port = this.#ports.get(key) ?? this.#open(added.get(key)!, running)
+      port.running = running
+      ports.set(key, port)
+    }
+    for (const [key, port] of this.#ports) if (!ports.has(key)) this.#retire(port)
+    this.#ports = ports
+  }
+
+  /** The ports that are bound, as `address:port`. */
+  get addresses(): readonly { readonly address: string; readonly port: number }[] {
+    return [...this.#ports.values()].map(({ server }) => {
+      const bound = server.address()
+      if (bound === null || typeof bound === 'string') throw new TypeError('a listener is bound to an address')
+      return { address: bound.address, port: bound.port }
+    })
+  }
+
+  /** The deregistration delay of these targets is over: what they still work on ends. */
+  cutTargets(slots: ReadonlySet<number>): void {
+    const now = this.#context.clock.now()
+    for (const connection of this.#clients()) {
+      const target = connection.exchange?.target
+      if (target !== null && target !== undefined && slots.has(target.slot)) connection.cutFromTarget(now)
+    }
+  }
+
+  /** Accepts nothing more and finishes what is in flight, for at most `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    this.#context.isStopping = true
+    for (const port of this.#ports.values()) this.#retire(port)
+    const { clock } = this.#context
+    const until = clock.now() + graceMs
+    while (this.#hasExchanges() && clock.now() < until) {
+      await new Promise<void>(resolve => setTimeout(resolve, 20))
+    }
+    for (const entry of [...this.#wheel.entries()]) {
+      if (entry instanceof ClientConnection) entry.endNow(clock.now())
+    }
+    this.#registry.apply([], () => 0)
+  }
+
+  #hasExchanges(): boolean {
+    for (const connection of this.#clients()) if (connection.exchange !== null) return true
+    return false
+  }
+
+  *#clients(): Iterable<ClientConnection> {
+    for (const entry of [...this.#wheel.entries()]) if (entry instanceof ClientConnection) yield entry
+  }
+
+  async #bindAll(keys: readonly string[]): Promise<Map<string, Server>> {
+    const results = await Promise.allSettled(keys.map(async key => [key, await this.#bind(key)] as const))
+    const servers = new Map(results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : [])))
+    const failure = results.find(result => result.status === 'rejected')
+    if (failure === undefined) return servers
+    for (const server of servers.values()) server.close()
+    throw failure.reason
+  }
+
+  #bind(key: string): Promise<Server> {
+    const [host, port] = splitPortKey(key)
+    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true })
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port, backlog, reusePort: this.#options.reusePort, ipv6Only: host === '::' }, () => {
+        server.removeListener('error', reject)
+        resolve(server)
+      })
+    })
+  }
+
+  #open(server: Server, running: RunningListener): BoundPort {
+    const port: BoundPort = { server, running, isClosing: false }
+    server.on('connection', (socket: Socket) => {
+      new ClientConnection(this.#context, socket, port)
+    })
+    return port
+  }
+
+  #retire(port: BoundPort): void {
+    port.isClosing = true
+    port.server.close()
+    const now = this.#context.clock.now()
+    for (const connection of this.#clients()) if (connection.listenerPort === port) connection.endSoon(now)
+  }
+
+  #runLoadBalancer(loadBalancer: SnapshotLoadBalancer, nodeIp: string): RunningLoadBalancer {
+    return {
+      slot: loadBalancer.slot,
+      resourceId: resourceId(loadBalancer.arn),
+      dnsName: loadBalancer.dnsName,
+      attributes: loadBalancer.attributes,
+      idleTimeoutMs: loadBalancer.attributes.idleTimeoutSeconds * 1000,
+      nodeIp,
+      log: this.#options.log.writer({ loadBalancerName: loadBalancer.name, loadBalancerId: loadBalancer.id, nodeIp }),
+    }
+  }
+
+  #runListener(loadBalancer: RunningLoadBalancer, listener: Listener): RunningListener {
+    const resolve = (action: RoutingAction): RunningAction =>
+      action.type === 'forward' ? { type: 'forward', group: this.#registry.group(action.targetGroup) } : action
+    return { loadBalancer, port: listener.port, protocol: 'http', rules: compileRules(listener, resolve) }
+  }
+}
+
+type WantedPort = {
+  readonly loadBalancer: SnapshotLoadBalancer
+  readonly listener: Listener
+  readonly address: string
+}
+
+/** A bound port outlives snapshots for as long as some listener wants the same address and port for the same load balancer. */
+function portsOf(loadBalancer: SnapshotLoadBalancer): [string, WantedPort][] {
+  return loadBalancer.listeners.flatMap(listener =>
+    loadBalancer.bind.map((address): [string, WantedPort] => [
+      `${loadBalancer.arn} ${address} ${listener.bindPort}`,
+      { loadBalancer, listener, address },
+    ]),
+  )
+}
+
+function splitPortKey(key: string): [host: string, port: number] {
+  const [, host, port] = key.split(' ')
+  return [host!, Number(port)]
+}
+
+function idleTimeouts(snapshot: Snapshot): (arn: TargetGroupArn) => number {
+  const timeouts = new Map<TargetGroupArn, number>()
+  for (const { listeners, attributes } of snapshot.loadBalancers) {
+    for (const listener of listeners) {
+      for (const action of [listener.defaultAction, ...listener.rules.map(rule => rule.action)]) {
+        if (action.type === 'forward') timeouts.set(action.targetGroup, attributes.idleTimeoutSeconds * 1000)
+      }
+    }
+  }
+  return arn => timeouts.get(arn) ?? 0
+}
+
+/** All addresses of this machine are one node, known by the loopback address. */
+function nodeIpOf(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1'
+  return address === '::' ? '::1' : address
+}

@@ -1,0 +1,147 @@
+/**
+ * One request and its response, from its first byte to its log line: the single record from which the access log, the
+ * metrics and the recorder are made. It holds state; what happens to it is in the files beside it.
+ *
+ * Request and response are two machines, because a target may answer while the client still sends.
+ */
+
+import { assert } from '../base/assert.ts'
+import { BodyReader, RequestHead } from '../http/h1.ts'
+import type { FaultCode } from '../model/faults.ts'
+import type { Connection } from '../net/connection.ts'
+import type { CompiledRule } from '../routing/rules.ts'
+import type { TargetConnection } from '../targets/target-connection.ts'
+import type { Target, TargetGroup } from '../targets/target-group.ts'
+import type { PlaneContext, RunningAction, RunningListener } from './context.ts'
+
+/** How far one direction has come. */
+export const Side = { head: 0, body: 1, done: 2 } as const
+export type Side = (typeof Side)[keyof typeof Side]
+
+/** What an exchange needs of the connection that its request came on. */
+export type Client = Connection & {
+  readonly ip: string
+  readonly port: number
+  /** `ip:port` */
+  readonly address: string
+  readonly traceId: string
+  readonly openedAt: number
+  /** Reading may go on: what was held back is read now. */
+  readOn(now: number): void
+  /** The exchange was recorded; the connection lives on or closes as it says. */
+  onExchangeFinished(isKept: boolean, now: number): void
+}
+
+export class Exchange {
+  readonly plane: PlaneContext
+  readonly head: RequestHead = new RequestHead()
+  readonly requestBody: BodyReader = new BodyReader()
+  readonly responseBody: BodyReader = new BodyReader()
+  client: Client | null = null
+  /** Of the configuration that this request began with; a publication midway does not touch it. */
+  listener: RunningListener | null = null
+
+  requestSide: Side = Side.head
+  responseSide: Side = Side.head
+  fault: FaultCode | null = null
+  /** Null until a rule was looked up. */
+  rule: CompiledRule<RunningAction> | null = null
+  targetGroup: TargetGroup | null = null
+  target: Target | null = null
+  /** Null while connecting, and again once it was given back. */
+  targetConnection: TargetConnection | null = null
+  isConnecting = false
+  /** The request head stands in the out buffer and leaves with what follows it in the same read. */
+  isHeadHeld = false
+  /** After a 101: both connections carry bytes that nobody interprets. */
+  isTunnel = false
+  /** The client connection ends with this exchange. */
+  closesClient = false
+  /** The target's connection may carry another request. */
+  keepsTarget = true
+  /** The response to this client is sent in chunks of ours, because the target's has no length. */
+  addsChunks = false
+  isFinished = false
+
+  /** Host of the request as the client named it, without a port, lower case; '' when there was none. */
+  host = ''
+  /** As sent: the authority of an absolute target, or the value of Host. */
+  authority = ''
+  /** Where the path begins in the head: for an absolute target, behind its authority. */
+  pathFrom = 0
+  traceId = ''
+  redirectUrl = ''
+
+  /** All times by the clock's `now`; -1: did not happen. */
+  createdAt = -1
+  headAt = -1
+  sentAt = -1
+  answeredAt = -1
+  relayedAt = -1
+  /** When the target ended it, for faults that log the elapsed time. */
+  targetEndedAt = -1
+  finishedAt = -1
+
+  statusCode = 0
+  /** -1 when no target answered; the access log then writes "-". */
+  targetStatusCode = -1
+  receivedBytes = 0
+  sentBytes = 0
+
+  constructor(plane: PlaneContext) {
+    this.plane = plane
+  }
+
+  begin(client: Client, listener: RunningListener, now: number): void {
+    this.client = client
+    this.listener = listener
+    this.createdAt = now
+  }
+
+  moveRequest(to: Side): void {
+    assert(to > this.requestSide, 'request side moves forward')
+    this.requestSide = to
+  }
+
+  moveResponse(to: Side): void {
+    assert(to > this.responseSide, 'response side moves forward')
+    this.responseSide = to
+  }
+
+  /** Back to the state of a new one, for the next request. */
+  reset(): void {
+    this.head.reset()
+    this.client = null
+    this.listener = null
+    this.requestSide = Side.head
+    this.responseSide = Side.head
+    this.fault = null
+    this.rule = null
+    this.targetGroup = null
+    this.target = null
+    this.targetConnection = null
+    this.isConnecting = false
+    this.isHeadHeld = false
+    this.isTunnel = false
+    this.closesClient = false
+    this.keepsTarget = true
+    this.addsChunks = false
+    this.isFinished = false
+    this.host = ''
+    this.authority = ''
+    this.pathFrom = 0
+    this.traceId = ''
+    this.redirectUrl = ''
+    this.createdAt = -1
+    this.headAt = -1
+    this.sentAt = -1
+    this.answeredAt = -1
+    this.relayedAt = -1
+    this.targetEndedAt = -1
+    this.finishedAt = -1
+    this.statusCode = 0
+    this.targetStatusCode = -1
+    this.receivedBytes = 0
+    this.sentBytes = 0
+  }
+}

@@ -1,0 +1,46 @@
+/** Ends an exchange that something went wrong with: the fault table says how, this carries it out. */
+
+import { type FaultCode, faultRow } from '../model/faults.ts'
+import { sendFaultAnswer } from './answer.ts'
+import { type Exchange, Side } from './exchange.ts'
+import { finishExchange } from './finish.ts'
+
+/**
+ * Where no response has begun, the client is answered as the table says, and the connection lives on if the table lets
+ * it: what is left of the request is then read and thrown away. Otherwise the response just ends, and the connection.
+ */
+export function failExchange(exchange: Exchange, code: FaultCode, now: number): void {
+  const row = faultRow(code)
+  exchange.fault = code
+  dropTarget(exchange)
+  if (row.status !== null) exchange.statusCode = row.status
+  if (exchange.responseSide !== Side.head || row.answer === 'none') {
+    finishExchange(exchange, false, now)
+    return
+  }
+  exchange.targetEndedAt = now
+  exchange.answeredAt = -1
+  exchange.targetStatusCode = -1
+  if (row.connection === 'close' || exchange.plane.isStopping) exchange.closesClient = true
+  sendFaultAnswer(exchange, row, exchange.statusCode, exchange.plane.dates.httpDate(now))
+  endResponse(exchange, now)
+}
+
+/** The response is complete. The exchange is, too, unless more of a request is to come that leaves the connection usable. */
+export function endResponse(exchange: Exchange, now: number): void {
+  exchange.moveResponse(Side.done)
+  if (exchange.requestSide === Side.done) finishExchange(exchange, true, now)
+  else if (exchange.closesClient) finishExchange(exchange, false, now)
+}
+
+function dropTarget(exchange: Exchange): void {
+  const { targetConnection } = exchange
+  if (exchange.isHeadHeld) {
+    exchange.plane.net.buffers.out.length = 0
+    exchange.isHeadHeld = false
+    exchange.sentAt = -1
+  }
+  exchange.targetConnection = null
+  exchange.isConnecting = false
+  if (targetConnection !== null) targetConnection.discard()
+}

@@ -1,0 +1,143 @@
+/** Where every exchange ends, exactly once: what it used is given back, it is counted, it is logged. */
+
+import { assert } from '../base/assert.ts'
+import { type FaultRow, faultRow } from '../model/faults.ts'
+import { type AccessLogRecord, writeAccessLogLine } from '../observe/access-log.ts'
+import { LoadBalancerColumn, TargetColumn } from '../observe/counters.ts'
+import type { Exchange } from './exchange.ts'
+
+/**
+ * Whether the client connection carries another request:
+ *
+ * | request read to its end | response sent whole | Connection: close said | kept |
+ * | ----------------------- | ------------------- | ---------------------- | ---- |
+ * | yes                     | yes                 | no                     | yes  |
+ * | any other combination                                                 | | no   |
+ *
+ * The target's connection is decided on in `settleTarget`: it needs the same of its own side.
+ */
+export function finishExchange(exchange: Exchange, isKept: boolean, now: number): void {
+  assert(!exchange.isFinished, 'an exchange finishes once')
+  exchange.isFinished = true
+  exchange.finishedAt = now
+  settleTarget(exchange, isKept)
+  const client = exchange.client!
+  record(exchange)
+  client.onExchangeFinished(isKept && !exchange.closesClient, now)
+}
+
+/** Gives the connection back clean, or closes it; ends the count of requests in flight. */
+function settleTarget(exchange: Exchange, isComplete: boolean): void {
+  const { target, targetConnection, plane } = exchange
+  if (target === null) return
+  plane.states.removeRequestInFlight(target.slot)
+  plane.counters.countTarget(target.slot, TargetColumn.requestsEnded, 1)
+  exchange.targetConnection = null
+  if (targetConnection === null) return
+  if (isComplete && exchange.keepsTarget && !exchange.isTunnel) targetConnection.release()
+  else targetConnection.discard()
+}
+
+function record(exchange: Exchange): void {
+  const { plane, fault } = exchange
+  const { loadBalancer } = exchange.listener!
+  const row: FaultRow | null = fault === null ? null : faultRow(fault)
+  count(exchange, row)
+  writeAccessLogLine(loadBalancer.log, logRecord(exchange, row))
+  if (fault !== null) plane.onFault(exchange, fault)
+}
+
+function count(exchange: Exchange, row: FaultRow | null): void {
+  const { counters } = exchange.plane
+  const { slot } = exchange.listener!.loadBalancer
+  counters.countLoadBalancer(slot, LoadBalancerColumn.exchanges, 1)
+  counters.countLoadBalancer(slot, LoadBalancerColumn.receivedBytes, exchange.receivedBytes)
+  counters.countLoadBalancer(slot, LoadBalancerColumn.sentBytes, exchange.sentBytes)
+  if (exchange.head.meaning.desync !== 0) {
+    counters.countLoadBalancer(slot, LoadBalancerColumn.DesyncMitigationMode_NonCompliant_Request_Count, 1)
+  }
+  const { target } = exchange
+  if (target !== null) counters.countLoadBalancer(slot, LoadBalancerColumn.RequestCount, 1)
+  if (exchange.fault !== null) counters.countFault(slot, exchange.fault)
+  if (target !== null && row !== null && row.side === 'target')
+    counters.countTarget(target.slot, TargetColumn.faults, 1)
+  if (target !== null && row !== null && row.metrics.includes('TargetConnectionErrorCount')) {
+    counters.countTarget(target.slot, TargetColumn.TargetConnectionErrorCount, 1)
+  }
+  if (target !== null && exchange.targetStatusCode >= 200) countTargetStatus(exchange, target.slot)
+  else if (exchange.targetStatusCode === -1) countOwnStatus(exchange, slot)
+}
+
+function countTargetStatus(exchange: Exchange, slot: number): void {
+  const { counters } = exchange.plane
+  const hundreds = Math.floor(exchange.targetStatusCode / 100)
+  if (hundreds === 2) counters.countTarget(slot, TargetColumn.HTTPCode_Target_2XX_Count, 1)
+  else if (hundreds === 3) counters.countTarget(slot, TargetColumn.HTTPCode_Target_3XX_Count, 1)
+  else if (hundreds === 4) counters.countTarget(slot, TargetColumn.HTTPCode_Target_4XX_Count, 1)
+  else counters.countTarget(slot, TargetColumn.HTTPCode_Target_5XX_Count, 1)
+}
+
+/** Exactly one of the HTTPCode_ELB_* and HTTPCode_Target_* families moves for an exchange. */
+function countOwnStatus(exchange: Exchange, slot: number): void {
+  const { counters } = exchange.plane
+  const { statusCode } = exchange
+  if (exchange.rule?.action.type === 'fixed-response' && exchange.fault === null) {
+    counters.countLoadBalancer(slot, LoadBalancerColumn.HTTP_Fixed_Response_Count, 1)
+  }
+  if (statusCode >= 500) counters.countLoadBalancer(slot, LoadBalancerColumn.HTTPCode_ELB_5XX_Count, 1)
+  else if (statusCode >= 400) counters.countLoadBalancer(slot, LoadBalancerColumn.HTTPCode_ELB_4XX_Count, 1)
+  else if (statusCode >= 300) {
+    counters.countLoadBalancer(slot, LoadBalancerColumn.HTTPCode_ELB_3XX_Count, 1)
+    counters.countLoadBalancer(slot, LoadBalancerColumn.HTTP_Redirect_Count, 1)
+  }
+  if (statusCode === 500) counters.countLoadBalancer(slot, LoadBalancerColumn.HTTPCode_ELB_500_Count, 1)
+  else if (statusCode === 502) counters.countLoadBalancer(slot, LoadBalancerColumn.HTTPCode_ELB_502_Count, 1)
+  else if (statusCode === 503) counters.countLoadBalancer(slot, LoadBalancerColumn.HTTPCode_ELB_503_Count, 1)
+  else if (statusCode === 504) counters.countLoadBalancer(slot, LoadBalancerColumn.HTTPCode_ELB_504_Count, 1)
+}
+
+/**
+ * The three times: a target that ended the exchange is charged with the time it took; one that the load balancer gave
+ * up on shows -1, and so does everything that never began.
+ */
+function logRecord(exchange: Exchange, row: FaultRow | null): AccessLogRecord {
+  const listener = exchange.listener!
+  const { loadBalancer } = listener
+  const client = exchange.client!
+  const { clock } = exchange.plane
+  const isRouted = exchange.rule !== null
+  const wasSent = exchange.sentAt !== -1
+  const hasAnswer = exchange.answeredAt !== -1
+  let targetMs = -1
+  if (wasSent && hasAnswer) targetMs = exchange.answeredAt - exchange.sentAt
+  else if (wasSent && row !== null && row.targetTime === 'elapsed') targetMs = exchange.targetEndedAt - exchange.sentAt
+  const { rule, target } = exchange
+  return {
+    type: exchange.isTunnel ? 'ws' : 'http',
+    timeMs: clock.originMs + exchange.finishedAt,
+    creationMs: clock.originMs + exchange.createdAt,
+    loadBalancer: loadBalancer.resourceId,
+    clientAddress: client.address,
+    targetAddress: target === null ? null : target.address,
+    requestProcessingMs: wasSent ? exchange.sentAt - exchange.headAt : -1,
+    targetProcessingMs: targetMs,
+    responseProcessingMs: hasAnswer ? exchange.relayedAt - exchange.answeredAt : -1,
+    statusCode: exchange.statusCode,
+    targetStatusCode: exchange.targetStatusCode,
+    // A head that could not be read counts as nothing received, as captured lines show.
+    receivedBytes: exchange.head.length === 0 ? 0 : exchange.receivedBytes,
+    sentBytes: exchange.sentBytes,
+    head: exchange.head,
+    host: exchange.host === '' ? loadBalancer.dnsName : exchange.authority.slice(0, exchange.host.length),
+    port: listener.port,
+    pathFrom: exchange.host === '' ? exchange.head.targetFrom : exchange.pathFrom,
+    targetGroupArn: exchange.targetGroup === null ? null : exchange.targetGroup.arn,
+    traceId: exchange.traceId,
+    rulePriority: rule === null ? -1 : rule.priority,
+    actions: isRouted ? rule!.action.type : '',
+    redirectUrl: exchange.redirectUrl,
+    desync: exchange.head.meaning.desync,
+    connectionTraceId: client.traceId,
+    nodeIp: loadBalancer.nodeIp,
+  }
+}

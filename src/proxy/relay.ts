@@ -1,0 +1,269 @@
+/**
+ * Moves a request to its target and the response to its client, both at once, each side pausing the other when full.
+ * What the target does wrong becomes a fault here.
+ */
+
+import { BodyKind, type ResponseHead, readResponseMeaning } from '../http/h1.ts'
+import { desyncReason } from '../model/desync.ts'
+import type { FaultCode } from '../model/faults.ts'
+import { Pause } from '../net/connection.ts'
+import { LoadBalancerColumn } from '../observe/counters.ts'
+import type { TargetConnection } from '../targets/target-connection.ts'
+import { type Exchange, Side } from './exchange.ts'
+import { endResponse, failExchange } from './fail.ts'
+import { finishExchange } from './finish.ts'
+import { writeTargetHead } from './request-head.ts'
+import { writeClientHead } from './response-head.ts'
+
+/** A body at least this long is read into buffers that need no copy. Below, one copy costs less than changing buffers. */
+const bulkBytesMin = 32 * 1024
+
+const lastChunk = Buffer.from('0\r\n\r\n')
+
+/** Puts the head into the out buffer; it leaves with what follows it in the same read, at `flushTargetHead`. */
+export function holdTargetHead(exchange: Exchange, now: number): void {
+  writeTargetHead(exchange, exchange.plane.net.buffers.out)
+  exchange.isHeadHeld = true
+  exchange.sentAt = now
+}
+
+export function flushTargetHead(exchange: Exchange): void {
+  if (!exchange.isHeadHeld) return
+  exchange.isHeadHeld = false
+  exchange.plane.net.buffers.out.sendTo(exchange.targetConnection!)
+}
+
+/** Sends a piece of the request body on; without a target it is thrown away. */
+export function relayRequestBytes(exchange: Exchange, bytes: Buffer, from: number, to: number): void {
+  const { targetConnection } = exchange
+  if (targetConnection === null || from === to) return
+  if (exchange.isHeadHeld) {
+    const { out } = exchange.plane.net.buffers
+    out.reserve(to - from)
+    out.copy(bytes, from, to)
+    return
+  }
+  const client = exchange.client!
+  client.passOn(bytes, from, to, targetConnection)
+  if (targetConnection.isCongested) client.pause(Pause.congestion)
+}
+
+/** The request was read to its end. */
+export function endRequest(exchange: Exchange, now: number): void {
+  exchange.moveRequest(Side.done)
+  exchange.client!.endBulk()
+  if (exchange.responseSide === Side.done) finishExchange(exchange, !exchange.closesClient, now)
+}
+
+export function targetConnected(exchange: Exchange, now: number): void {
+  exchange.isConnecting = false
+  holdTargetHead(exchange, now)
+  flushTargetHead(exchange)
+}
+
+const connectFaults: Readonly<Record<string, FaultCode>> = {
+  ECONNREFUSED: 'targetRefused',
+  ECONNRESET: 'targetRefused',
+  ETIMEDOUT: 'connectTimeout',
+  EHOSTUNREACH: 'targetUnreachable',
+  ENETUNREACH: 'targetUnreachable',
+  EHOSTDOWN: 'targetUnreachable',
+  ENETDOWN: 'targetUnreachable',
+  EACCES: 'targetUnreachable',
+  EPERM: 'targetUnreachable',
+}
+
+export function targetUnreachable(exchange: Exchange, code: string, now: number): void {
+  exchange.isConnecting = false
+  exchange.targetConnection = null
+  failExchange(exchange, connectFaults[code] ?? 'connectFailed', now)
+}
+
+/** The target said FIN: the end of a body that has no other, or the loss of whatever was still to come. */
+export function targetEnded(exchange: Exchange, now: number): void {
+  if (exchange.isTunnel) {
+    exchange.client!.socket.end()
+    if (exchange.client!.hasEnded) finishExchange(exchange, false, now)
+  } else if (exchange.responseSide === Side.body && exchange.responseBody.kind === BodyKind.untilClose) {
+    endBodyAtClose(exchange, now)
+  } else {
+    targetLost(exchange, 'targetClosed', now)
+  }
+}
+
+export function targetClosed(exchange: Exchange, code: string | null, now: number): void {
+  exchange.targetConnection = null
+  if (exchange.isTunnel) finishExchange(exchange, false, now)
+  else targetLost(exchange, code === null ? 'targetClosed' : 'targetReset', now)
+}
+
+function targetLost(exchange: Exchange, beforeAnswer: FaultCode, now: number): void {
+  exchange.targetEndedAt = now
+  switch (exchange.responseSide) {
+    case Side.head:
+      failExchange(exchange, beforeAnswer, now)
+      return
+    case Side.body:
+      failExchange(exchange, 'responseTruncated', now)
+      return
+    case Side.done:
+      // It had answered before it had the whole request, and takes no more of it: that is its right.
+      finishExchange(exchange, false, now)
+  }
+}
+
+/** A chunked response to a client is only complete with its last chunk, so one that broke off stays recognisable. */
+function endBodyAtClose(exchange: Exchange, now: number): void {
+  if (exchange.addsChunks) {
+    exchange.client!.send(lastChunk, 0, lastChunk.length)
+    exchange.sentBytes += lastChunk.length
+  }
+  endResponse(exchange, now)
+}
+
+export function relayResponse(exchange: Exchange, bytes: Buffer, size: number, now: number): void {
+  const connection = exchange.targetConnection!
+  if (exchange.isTunnel) {
+    relayTunnelBytes(exchange, connection, bytes, size)
+    return
+  }
+  if (exchange.answeredAt === -1) exchange.answeredAt = now
+  let at = 0
+  if (exchange.responseSide === Side.head) {
+    at = readResponseHead(exchange, connection, bytes, size, now)
+    if (at === -1) return
+  } else if (exchange.responseSide === Side.done) {
+    // More than one answer to one request: the connection is worth nothing any more.
+    exchange.keepsTarget = false
+    return
+  }
+  relayResponseBody(exchange, connection, bytes, at, size, now)
+}
+
+function relayTunnelBytes(exchange: Exchange, connection: TargetConnection, bytes: Buffer, size: number): void {
+  const client = exchange.client!
+  exchange.sentBytes += size
+  connection.passOn(bytes, 0, size, client)
+  pauseWhileFull(exchange, connection)
+}
+
+/** @returns where the body begins, its head standing in the out buffer; -1 when there is nothing to go on with */
+function readResponseHead(
+  exchange: Exchange,
+  connection: TargetConnection,
+  bytes: Buffer,
+  size: number,
+  now: number,
+): number {
+  const head = connection.responseHead
+  let at = 0
+  for (;;) {
+    at = head.read(bytes, at, size)
+    if (head.fault !== null) {
+      const isTooLarge = head.fault !== 'malformed' && head.fault !== 'version'
+      failExchange(exchange, isTooLarge ? 'responseHeadTooLarge' : 'responseHeadMalformed', now)
+      return -1
+    }
+    if (head.length === 0) return -1
+    if (head.statusCode >= 200 || head.statusCode === 101) break
+    // Interim answers end here: the client had its 100 from us.
+    head.reset()
+    if (at === size) return -1
+  }
+  readResponseMeaning(head, exchange.head.meaning.isHead)
+  if (head.meaning.fault !== null || (head.statusCode === 101 && !exchange.head.meaning.isWebSocketUpgrade)) {
+    failExchange(exchange, 'responseHeadMalformed', now)
+    return -1
+  }
+  beginResponse(exchange, connection, head, now)
+  return at
+}
+
+function beginResponse(exchange: Exchange, connection: TargetConnection, head: ResponseHead, now: number): void {
+  const { plane } = exchange
+  const { meaning } = head
+  exchange.statusCode = head.statusCode
+  exchange.targetStatusCode = head.statusCode
+  exchange.isTunnel = head.statusCode === 101
+  settleConnections(exchange, head)
+  const isOldClient = exchange.head.minorVersion === 0
+  exchange.addsChunks = meaning.bodyKind === BodyKind.untilClose && !isOldClient
+  exchange.responseBody.start(meaning.bodyKind, meaning.contentLength, !isOldClient)
+  writeClientHead(exchange, head, plane.dates.httpDate(now), plane.net.buffers.out)
+  head.reset()
+  exchange.relayedAt = now
+  exchange.moveResponse(Side.body)
+  if (exchange.responseBody.remaining >= bulkBytesMin) connection.startBulk()
+}
+
+/** Decides, now that both heads are known, which of the two connections outlive the exchange. */
+function settleConnections(exchange: Exchange, head: ResponseHead): void {
+  const { meaning } = head
+  const isAmbiguous = desyncReason(exchange.head.meaning.desync).tier === 'Ambiguous'
+  const hasNoLength = meaning.bodyKind === BodyKind.untilClose
+  if (meaning.wantsClose || (head.minorVersion === 0 && !meaning.wantsKeepAlive) || hasNoLength || isAmbiguous) {
+    exchange.keepsTarget = false
+  }
+  const endsByClosing = exchange.head.minorVersion === 0 && (hasNoLength || meaning.bodyKind === BodyKind.chunked)
+  // A target that closes before it has the request will not take the rest of it.
+  const cannotFinish = exchange.requestSide !== Side.done && !exchange.keepsTarget
+  if (endsByClosing || isAmbiguous || cannotFinish || exchange.plane.isStopping) exchange.closesClient = true
+}
+
+function relayResponseBody(
+  exchange: Exchange,
+  connection: TargetConnection,
+  bytes: Buffer,
+  from: number,
+  size: number,
+  now: number,
+): void {
+  const { out, shared } = exchange.plane.net.buffers
+  const body = exchange.responseBody
+  const client = exchange.client!
+  let at = from
+  while (at < size && !body.isDone && body.fault === null) {
+    at = body.read(bytes, at, size)
+    const length = body.spanTo - body.spanFrom
+    if (length === 0) continue
+    if (exchange.addsChunks) {
+      out.reserve(length + 20)
+      out.ascii(`${length.toString(16)}\r\n`)
+      out.copy(bytes, body.spanFrom, body.spanTo)
+      out.ascii('\r\n')
+    } else if (bytes === shared) {
+      out.reserve(length)
+      out.copy(bytes, body.spanFrom, body.spanTo)
+    } else {
+      flushToClient(exchange)
+      exchange.sentBytes += length
+      connection.passOn(bytes, body.spanFrom, body.spanTo, client)
+    }
+  }
+  flushToClient(exchange)
+  if (body.fault !== null) {
+    failExchange(exchange, 'responseBodyMalformed', now)
+  } else if (exchange.isTunnel) {
+    client.readOn(now)
+    if (at < size) relayTunnelBytes(exchange, connection, bytes.subarray(at, size), size - at)
+  } else if (body.isDone) {
+    if (at < size) exchange.keepsTarget = false
+    endResponse(exchange, now)
+  } else {
+    if (size === shared.length) connection.startBulk()
+    pauseWhileFull(exchange, connection)
+  }
+}
+
+function flushToClient(exchange: Exchange): void {
+  const { out } = exchange.plane.net.buffers
+  if (out.length === 0) return
+  exchange.sentBytes += out.length
+  out.sendTo(exchange.client!)
+}
+
+function pauseWhileFull(exchange: Exchange, connection: TargetConnection): void {
+  if (!exchange.client!.isCongested) return
+  connection.pause(Pause.congestion)
+  exchange.plane.counters.countLoadBalancer(exchange.listener!.loadBalancer.slot, LoadBalancerColumn.readingPaused, 1)
+}

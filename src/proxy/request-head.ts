@@ -1,0 +1,137 @@
+/**
+ * Writes the head that a target is sent: the client's fields in their order, less those that end here, behind those
+ * that the load balancer sets. Unchanged fields are copied in runs.
+ *
+ * That ours come first, in this order, is assumed; names and values are documented.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
+ */
+
+import { BodyKind, Field, type RequestHead } from '../http/h1.ts'
+import { Desync } from '../model/desync.ts'
+import { formatAddress } from '../model/resources.ts'
+import type { OutBuffer } from '../net/buffers.ts'
+import type { RunningListener } from './context.ts'
+import type { Client, Exchange } from './exchange.ts'
+
+/** Room for everything that is added to a client's head. */
+const addedBytesMax = 1024
+
+export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
+  const { head } = exchange
+  const listener = exchange.listener!
+  const { attributes } = listener.loadBalancer
+  out.reserve(head.length * 2 + exchange.traceId.length + addedBytesMax)
+
+  out.copy(head.bytes, head.methodFrom, head.methodTo)
+  out.ascii(' ')
+  if (exchange.pathFrom === head.targetTo || head.bytes[exchange.pathFrom] === 0x3f) out.ascii('/')
+  out.copy(head.bytes, exchange.pathFrom, head.targetTo)
+  out.ascii(' HTTP/1.1\r\n')
+
+  if (attributes.xffHeaderProcessingMode === 'append') writeForwardedFor(exchange, out)
+  out.ascii('X-Forwarded-Proto: http\r\nX-Forwarded-Port: ')
+  out.decimal(listener.port)
+  if (!attributes.preserveHostHeader || head.meaning.hostAt === -1) {
+    out.ascii('\r\nHost: ')
+    out.ascii(hostForTarget(exchange.host, exchange.authority, listener))
+  }
+  out.ascii('\r\nX-Amzn-Trace-Id: ')
+  out.ascii(exchange.traceId)
+  out.ascii(
+    head.meaning.isWebSocketUpgrade
+      ? '\r\nConnection: upgrade\r\nUpgrade: websocket\r\n'
+      : '\r\nConnection: keep-alive\r\n',
+  )
+  writeFraming(exchange, out)
+  copyKeptFields(exchange, out)
+  out.ascii('\r\n')
+}
+
+/** Port 80 and 443 need no port behind the host, every other one does; whichever the client sent. */
+function hostForTarget(host: string, authority: string, listener: RunningListener): string {
+  if (listener.port === 80 || listener.port === 443) return host
+  return authority.length > host.length + 1 ? host + authority.slice(host.length) : `${host}:${listener.port}`
+}
+
+function writeForwardedFor(exchange: Exchange, out: OutBuffer): void {
+  const { head } = exchange
+  const client = exchange.client!
+  out.ascii('X-Forwarded-For: ')
+  let isFirst = true
+  for (let i = 0; i < head.fieldCount; i++) {
+    if (head.field(i) !== Field.forwardedFor || head.valueFrom(i) === head.valueTo(i)) continue
+    if (!isFirst) out.ascii(', ')
+    out.copy(head.bytes, head.valueFrom(i), head.valueTo(i))
+    isFirst = false
+  }
+  if (!isFirst) out.ascii(', ')
+  out.ascii(clientAddress(client, exchange.listener!.loadBalancer.attributes.xffClientPort))
+  out.ascii('\r\n')
+}
+
+function clientAddress(client: Client, withPort: boolean): string {
+  return withPort ? formatAddress(client.ip, client.port) : client.ip
+}
+
+/** A length that the client gave once and alone stays in its place; anything else is written anew. */
+function writeFraming(exchange: Exchange, out: OutBuffer): void {
+  const { meaning } = exchange.head
+  if (meaning.bodyKind === BodyKind.chunked) out.ascii('Transfer-Encoding: chunked\r\n')
+  else if (meaning.desync === Desync.DuplicateContentLength || meaning.desync === Desync.BothTeClPresent) {
+    out.ascii('Content-Length: ')
+    out.decimal(meaning.contentLength)
+    out.ascii('\r\n')
+  }
+}
+
+function copyKeptFields(exchange: Exchange, out: OutBuffer): void {
+  const { head } = exchange
+  const { bytes } = head
+  let runFrom = -1
+  for (let i = 0; i < head.fieldCount; i++) {
+    const isKept = keepsField(exchange, head, i)
+    if (isKept && runFrom === -1) runFrom = head.nameFrom(i)
+    if (!isKept && runFrom !== -1) {
+      out.copy(bytes, runFrom, head.nameFrom(i))
+      runFrom = -1
+    }
+  }
+  if (runFrom !== -1) out.copy(bytes, runFrom, head.length - 2)
+}
+
+function keepsField(exchange: Exchange, head: RequestHead, i: number): boolean {
+  const { attributes } = exchange.listener!.loadBalancer
+  const { meaning } = head
+  switch (head.field(i)) {
+    case Field.other:
+    case Field.userAgent:
+    case Field.date:
+    case Field.contentType:
+      if (attributes.dropInvalidHeaderFields && !head.hasPlainNamesOnly && !isPlainName(head, i)) return false
+      return meaning.nominated === null || !meaning.nominated.includes(nameOf(head, i))
+    case Field.host:
+      return attributes.preserveHostHeader
+    case Field.contentLength:
+      return (
+        meaning.bodyKind !== BodyKind.chunked &&
+        meaning.desync !== Desync.DuplicateContentLength &&
+        meaning.desync !== Desync.BothTeClPresent
+      )
+    case Field.expect:
+      return !meaning.expectsContinue
+    case Field.forwardedFor:
+      return attributes.xffHeaderProcessingMode === 'preserve'
+    default:
+      // Hop-by-hop fields, and those that the load balancer sets itself.
+      return false
+  }
+}
+
+function isPlainName(head: RequestHead, i: number): boolean {
+  return /^[-a-z0-9]+$/.test(nameOf(head, i))
+}
+
+function nameOf(head: RequestHead, i: number): string {
+  return head.text(head.nameFrom(i), head.nameTo(i)).toLowerCase()
+}

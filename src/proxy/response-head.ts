@@ -1,0 +1,84 @@
+/**
+ * Writes the head that a client is sent for a target's response: its status line and fields, less those that end
+ * here. That Date, Content-Type, length and Connection come first is assumed, from the order in captured answers of
+ * the load balancer itself.
+ */
+
+import { BodyKind, Field, type ResponseHead } from '../http/h1.ts'
+import type { OutBuffer } from '../net/buffers.ts'
+import type { Exchange } from './exchange.ts'
+
+const addedBytesMax = 256
+
+/** @param date for a response that has none, as an HTTP date */
+export function writeClientHead(exchange: Exchange, head: ResponseHead, date: string, out: OutBuffer): void {
+  const { meaning, bytes } = head
+  out.reserve(head.length * 2 + addedBytesMax)
+  out.ascii('HTTP/1.1 ')
+  out.decimal(head.statusCode)
+  out.ascii(' ')
+  out.copy(bytes, head.reasonFrom, head.reasonTo)
+  out.ascii('\r\nDate: ')
+  if (meaning.dateAt === -1) out.ascii(date)
+  else out.copy(bytes, head.valueFrom(meaning.dateAt), head.valueTo(meaning.dateAt))
+  out.ascii('\r\n')
+  if (meaning.contentTypeAt !== -1) copyLine(head, meaning.contentTypeAt, out)
+  if (exchange.isTunnel) {
+    out.ascii('Connection: upgrade\r\nUpgrade: websocket\r\n')
+  } else {
+    writeFraming(exchange, head, out)
+    out.ascii(exchange.closesClient ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n')
+  }
+  copyKeptFields(head, out)
+  out.ascii('\r\n')
+}
+
+/** Without a body, the length that the target named still goes out: HEAD and 304 mean something by it. */
+function writeFraming(exchange: Exchange, head: ResponseHead, out: OutBuffer): void {
+  if (exchange.addsChunks) out.ascii('Transfer-Encoding: chunked\r\n')
+  else if (head.meaning.bodyKind === BodyKind.chunked && exchange.head.minorVersion > 0) {
+    out.ascii('Transfer-Encoding: chunked\r\n')
+  }
+  const length = head.indexOf(Field.contentLength)
+  if (length !== -1) copyLine(head, length, out)
+}
+
+function copyLine(head: ResponseHead, i: number, out: OutBuffer): void {
+  out.copy(head.bytes, head.nameFrom(i), head.lineEnd(i))
+}
+
+function copyKeptFields(head: ResponseHead, out: OutBuffer): void {
+  const { bytes, meaning } = head
+  let runFrom = -1
+  for (let i = 0; i < head.fieldCount; i++) {
+    const isKept = keepsField(head, i)
+    if (isKept && runFrom === -1) runFrom = head.nameFrom(i)
+    if (!isKept && runFrom !== -1) {
+      out.copy(bytes, runFrom, head.nameFrom(i))
+      runFrom = -1
+    }
+  }
+  if (runFrom !== -1) out.copy(bytes, runFrom, head.length - 2)
+
+  function keepsField(of: ResponseHead, i: number): boolean {
+    switch (of.field(i)) {
+      case Field.connection:
+      case Field.keepAlive:
+      case Field.proxyConnection:
+      case Field.transferEncoding:
+      case Field.contentLength:
+      case Field.upgrade:
+      case Field.trailer:
+      case Field.te:
+        return false
+      case Field.date:
+        return i !== meaning.dateAt
+      case Field.contentType:
+        return i !== meaning.contentTypeAt
+      default:
+        return (
+          meaning.nominated === null || !meaning.nominated.includes(of.text(of.nameFrom(i), of.nameTo(i)).toLowerCase())
+        )
+    }
+  }
+}
