@@ -1,0 +1,462 @@
+import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { describe, it, type TestContext } from 'node:test'
+import { type Clock, ManualClock } from '../base/clock.ts'
+import { targetGroupArn } from '../model/arns.ts'
+import type { HealthCheck } from '../model/resources.ts'
+import { TargetStateCode, TargetStates } from '../model/target-states.ts'
+import { type CheckedGroup, type HealthChange, HealthChecker, type ProbeReport } from './checker.ts'
+
+/** A target on loopback that answers each probe with `status`, or not at all when that is null. */
+class FakeTarget {
+  status: number | null
+  port = 0
+  /** Paths asked for, in order. */
+  readonly paths: string[] = []
+  /** Of the latest probe. */
+  socket: Socket | null = null
+  readonly #events = new EventEmitter()
+  readonly #sockets = new Set<Socket>()
+  readonly #server = createServer(socket => {
+    this.#sockets.add(socket)
+    socket.on('error', () => {}) // a cancelled probe may reset
+    socket.once('data', bytes => {
+      this.paths.push(bytes.toString('latin1').split(' ')[1]!)
+      this.socket = socket
+      if (this.status !== null) socket.end(`HTTP/1.1 ${this.status} \r\n\r\n`)
+      this.#events.emit('probe')
+    })
+  })
+
+  constructor(status: number | null) {
+    this.status = status
+  }
+
+  async start(t: TestContext): Promise<this> {
+    await once(this.#server.listen(0, '127.0.0.1'), 'listening')
+    this.port = (this.#server.address() as AddressInfo).port
+    t.after(() => {
+      for (const socket of this.#sockets) socket.destroy()
+      this.#server.close()
+    })
+    return this
+  }
+
+  async probed(count: number): Promise<void> {
+    while (this.paths.length < count) await once(this.#events, 'probe')
+  }
+}
+
+const healthCheck: HealthCheck = {
+  protocol: 'HTTP',
+  port: 'traffic-port',
+  path: '/',
+  intervalSeconds: 5,
+  timeoutSeconds: 2,
+  healthyThresholdCount: 3,
+  unhealthyThresholdCount: 2,
+  matcher: [{ from: 200, to: 200 }],
+}
+
+function groupOf(targets: readonly (readonly [slot: number, target: { port: number }])[]): CheckedGroup {
+  return {
+    arn: targetGroupArn('app', '0123456789abcdef'),
+    name: 'app',
+    healthCheck,
+    isInUse: true,
+    targets: targets.map(([slot, { port }]) => ({ ip: '127.0.0.1', port, slot })),
+  }
+}
+
+/** A checker under a clock that stands still until told. */
+class Fixture {
+  readonly clock = new ManualClock()
+  readonly states = new TargetStates()
+  readonly changes: HealthChange[] = []
+  readonly reports: ProbeReport[] = []
+  readonly checker: HealthChecker
+  readonly #events = new EventEmitter()
+
+  constructor(t: TestContext, { random = () => 0, clock }: { random?: () => number; clock?: Clock } = {}) {
+    this.checker = new HealthChecker({
+      clock: clock ?? this.clock,
+      states: this.states,
+      random,
+      onChange: change => this.changes.push(change),
+      onProbe: report => {
+        this.reports.push(report)
+        this.#events.emit('report')
+      },
+    })
+    t.after(() => this.checker.close())
+  }
+
+  async reported(count: number): Promise<void> {
+    while (this.reports.length < count) await once(this.#events, 'report')
+  }
+
+  /** Lets `count` intervals pass, with one report each. */
+  async intervals(count: number): Promise<void> {
+    for (let done = 0; done < count; done++) {
+      const before = this.reports.length
+      this.clock.advance(5000)
+      await this.reported(before + 1)
+    }
+  }
+
+  /** When each probe of a slot began, on the clock. */
+  starts(slot: number): number[] {
+    const ofSlot = this.reports.filter(report => report.slot === slot)
+    return ofSlot.map(report => report.outcome.startedAtMs - this.clock.originMs)
+  }
+
+  get moves(): string[] {
+    return this.changes.map(({ slot, from, to }) => `${slot}: ${from.state} > ${to.state}`)
+  }
+}
+
+/** Once these bytes have gone round, what was under way on loopback before them has arrived too. */
+async function roundTrip(): Promise<void> {
+  const server = createServer(socket => socket.pipe(socket))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  for (let turn = 0; turn < 3; turn++) {
+    socket.write('.')
+    await once(socket, 'data')
+  }
+  socket.destroy()
+  server.close()
+}
+
+describe('health checker', () => {
+  it('makes a new target initial, probes it at once, and one success makes it healthy', async t => {
+    const target = await new FakeTarget(200).start(t)
+    const fixture = new Fixture(t)
+    const { checker, states, clock } = fixture
+    assert.deepEqual(checker.health(7), { state: 'unused', reason: 'Target.NotRegistered' })
+    checker.apply([groupOf([[7, target]])])
+    assert.deepEqual(checker.health(7), { state: 'initial', reason: 'Elb.InitialHealthChecking' })
+    assert.equal(states.state(7), TargetStateCode.initial)
+    assert.equal(checker.lastProbe(7), null)
+
+    await fixture.reported(1)
+    assert.deepEqual(checker.health(7), { state: 'healthy' })
+    assert.equal(states.state(7), TargetStateCode.healthy)
+    assert.equal(checker.lastProbe(7)?.detail, 'answered 200')
+    assert.deepEqual(fixture.changes[1], {
+      slot: 7,
+      group: { arn: groupOf([]).arn, name: 'app' },
+      target: { ip: '127.0.0.1', port: target.port },
+      from: { state: 'initial', reason: 'Elb.InitialHealthChecking' },
+      to: { state: 'healthy' },
+      atMs: clock.originMs,
+    })
+    assert.deepEqual(fixture.moves, ['7: unused > initial', '7: initial > healthy'])
+    assert.deepEqual(checker.history(7), fixture.changes)
+  })
+
+  it('follows the thresholds down and up again, a probe each interval', async t => {
+    const target = await new FakeTarget(200).start(t)
+    const fixture = new Fixture(t)
+    const { checker, states } = fixture
+    checker.apply([groupOf([[0, target]])])
+    await fixture.reported(1)
+
+    target.status = 502
+    await fixture.intervals(1)
+    assert.equal(states.state(0), TargetStateCode.healthy)
+    target.status = 503
+    await fixture.intervals(1)
+    assert.equal(states.state(0), TargetStateCode.unhealthy)
+    const description = 'Health checks failed with these codes: [502, 503]'
+    assert.deepEqual(checker.health(0), { state: 'unhealthy', reason: 'Target.ResponseCodeMismatch', description })
+
+    target.status = 200
+    await fixture.intervals(2)
+    assert.equal(states.state(0), TargetStateCode.unhealthy)
+    await fixture.intervals(1)
+    assert.equal(states.state(0), TargetStateCode.healthy)
+    assert.deepEqual(fixture.starts(0), [0, 5000, 10_000, 15_000, 20_000, 25_000])
+  })
+
+  it('shows the latest reason of an unhealthy target without calling it a change', async t => {
+    const target = await new FakeTarget(500).start(t)
+    const fixture = new Fixture(t)
+    fixture.checker.apply([groupOf([[0, target]])])
+    await fixture.reported(1)
+    await fixture.intervals(1)
+    target.status = null
+    fixture.clock.advance(5000)
+    await target.probed(3)
+    fixture.clock.advance(2000)
+    const description = 'Request timed out'
+    assert.deepEqual(fixture.checker.health(0), { state: 'unhealthy', reason: 'Target.Timeout', description })
+    assert.deepEqual(fixture.moves, ['0: unused > initial', '0: initial > unhealthy'])
+  })
+
+  it('a target that hangs delays neither the others nor its own next probe', async t => {
+    const hung = await new FakeTarget(null).start(t)
+    const good = await new FakeTarget(200).start(t)
+    const fixture = new Fixture(t)
+    fixture.checker.apply([
+      groupOf([
+        [0, hung],
+        [1, good],
+      ]),
+    ])
+    await Promise.all([fixture.reported(1), hung.probed(1)])
+    assert.deepEqual(fixture.checker.health(1), { state: 'healthy' })
+    for (let round = 2; round <= 3; round++) {
+      fixture.clock.advance(5000)
+      await Promise.all([hung.probed(round), fixture.reported(2 * round - 1)])
+    }
+    fixture.clock.advance(2000)
+    assert.deepEqual(fixture.starts(0), [0, 5000, 10_000])
+    assert.equal(fixture.checker.health(0).state, 'unhealthy')
+    assert.equal(fixture.checker.health(1).state, 'healthy')
+  })
+
+  it('draws the second probes apart, and apart they stay', async t => {
+    const target = await new FakeTarget(200).start(t)
+    const draws = [0, 0.5, 0.99]
+    const fixture = new Fixture(t, { random: () => draws.shift()! })
+    fixture.checker.apply([
+      groupOf([
+        [0, target],
+        [1, target],
+        [2, target],
+      ]),
+    ])
+    await fixture.reported(3)
+    const oneByOne = [515, 735, 750, 3515, 735, 750] // since the third target's first: 3515, 4250, 5000, and 5 s later
+    fixture.clock.advance(3000)
+    for (const [index, ms] of oneByOne.entries()) {
+      fixture.clock.advance(ms)
+      await fixture.reported(4 + index)
+    }
+    assert.deepEqual(fixture.starts(2), [0, 3515, 8515])
+    assert.deepEqual(fixture.starts(1), [0, 4250, 9250])
+    assert.deepEqual(fixture.starts(0), [0, 5000, 10_000])
+  })
+
+  it('a target that stays keeps state, streak and schedule', async t => {
+    const target = await new FakeTarget(200).start(t)
+    const other = await new FakeTarget(200).start(t)
+    const fixture = new Fixture(t)
+    fixture.checker.apply([groupOf([[0, target]])])
+    await fixture.reported(1)
+    target.status = 500
+    await fixture.intervals(1)
+
+    fixture.clock.advance(1000)
+    fixture.checker.apply([
+      groupOf([
+        [4, other],
+        [0, target],
+      ]),
+    ])
+    await fixture.reported(3)
+    assert.equal(fixture.checker.health(0).state, 'healthy')
+    fixture.clock.advance(4000)
+    await fixture.reported(4)
+    assert.equal(fixture.checker.health(0).state, 'unhealthy')
+    assert.deepEqual(fixture.starts(0), [0, 5000, 10_000])
+  })
+
+  it('a changed health check governs from the next probe on', async t => {
+    const target = await new FakeTarget(null).start(t)
+    const elsewhere = await new FakeTarget(204).start(t)
+    const fixture = new Fixture(t)
+    const group = groupOf([[0, target]])
+    fixture.checker.apply([group])
+    await target.probed(1)
+    const changed = { port: elsewhere.port, path: '/new', intervalSeconds: 30, matcher: [{ from: 204, to: 204 }] }
+    fixture.checker.apply([{ ...group, healthCheck: { ...healthCheck, ...changed } }])
+    target.socket?.end('HTTP/1.1 200 \r\n\r\n')
+    await fixture.reported(1)
+    assert.equal(fixture.checker.health(0).state, 'healthy', 'the probe under way keeps its matcher')
+
+    await fixture.intervals(1)
+    assert.deepEqual([target.paths, elsewhere.paths], [['/'], ['/new']])
+    assert.equal(fixture.reports[1]?.port, elsewhere.port)
+    assert.equal(fixture.checker.lastProbe(0)?.result, 'pass')
+    fixture.clock.advance(30_000)
+    await fixture.reported(3)
+    assert.deepEqual(fixture.starts(0), [0, 5000, 35_000])
+  })
+
+  it('a removed target is forgotten and its slot left alone, even by a probe under way', async t => {
+    const target = await new FakeTarget(null).start(t)
+    const fixture = new Fixture(t)
+    const { checker, states, clock } = fixture
+    checker.apply([groupOf([[0, target]])])
+    await target.probed(1)
+    checker.apply([groupOf([])])
+    states.setState(0, TargetStateCode.draining)
+    target.socket?.end('HTTP/1.1 200 \r\n\r\n')
+    await roundTrip()
+    clock.advance(60_000)
+    await roundTrip()
+    assert.equal(states.state(0), TargetStateCode.draining)
+    assert.equal(target.paths.length, 1)
+    assert.deepEqual(checker.health(0), { state: 'unused', reason: 'Target.NotRegistered' })
+    assert.deepEqual([checker.history(0), fixture.reports.length, fixture.changes.length], [[], 0, 1])
+  })
+
+  it('a slot given to another target at once knows nothing of the old one', async t => {
+    const old = await new FakeTarget(null).start(t)
+    const next = await new FakeTarget(200).start(t)
+    const fixture = new Fixture(t)
+    const { checker, states, clock } = fixture
+    checker.apply([groupOf([[0, old]])])
+    await old.probed(1)
+    checker.apply([groupOf([[0, next]])])
+    await fixture.reported(1)
+    old.socket?.end('HTTP/1.1 500 \r\n\r\n')
+    await roundTrip()
+    clock.advance(4000) // the old probe would have timed out
+    assert.equal(states.state(0), TargetStateCode.healthy)
+    assert.deepEqual(fixture.moves, ['0: unused > initial', '0: unused > initial', '0: initial > healthy'])
+    assert.equal(checker.history(0).length, 2)
+  })
+
+  it('a group that is not in use is unused and not probed, and begins anew when it is', async t => {
+    const target = await new FakeTarget(null).start(t)
+    const fixture = new Fixture(t)
+    const { checker, states, clock } = fixture
+    const group = groupOf([[0, target]])
+    states.setState(0, TargetStateCode.draining)
+    checker.apply([{ ...group, isInUse: false }])
+    assert.deepEqual(checker.health(0), { state: 'unused', reason: 'Target.NotInUse' })
+    assert.equal(states.state(0), TargetStateCode.unused)
+    clock.advance(60_000)
+    await roundTrip()
+    assert.equal(target.paths.length, 0)
+
+    checker.apply([group])
+    await target.probed(1)
+    checker.apply([{ ...group, isInUse: false }])
+    clock.advance(60_000)
+    await roundTrip()
+    assert.deepEqual([target.paths.length, fixture.reports.length], [1, 0])
+    assert.equal(states.state(0), TargetStateCode.unused)
+
+    target.status = 200
+    checker.apply([group])
+    await fixture.reported(1)
+    const moves = ['unused > unused', 'unused > initial', 'initial > unused', 'unused > initial', 'initial > healthy']
+    assert.deepEqual(
+      fixture.moves,
+      moves.map(move => `0: ${move}`),
+    )
+  })
+
+  it('a target that rested has one schedule, not two', async t => {
+    const target = await new FakeTarget(200).start(t)
+    const fixture = new Fixture(t)
+    const group = groupOf([[0, target]])
+    fixture.checker.apply([group])
+    fixture.checker.apply([{ ...group, isInUse: false }])
+    fixture.clock.advance(1000)
+    fixture.checker.apply([group])
+    await fixture.reported(1)
+    fixture.clock.advance(4000)
+    await roundTrip()
+    fixture.clock.advance(1000)
+    await fixture.reported(2)
+    assert.deepEqual(fixture.starts(0), [1000, 6000])
+  })
+
+  it('a slot is another target when its group, address or port is another', t => {
+    const { checker, changes } = new Fixture(t)
+    const group = groupOf([[0, { port: 1 }]])
+    const others: CheckedGroup[] = [
+      { ...group, arn: targetGroupArn('app', 'fedcba9876543210') },
+      { ...group, targets: [{ ip: '127.0.0.2', port: 1, slot: 0 }] },
+      { ...group, targets: [{ ip: '127.0.0.1', port: 2, slot: 0 }] },
+    ]
+    for (const other of others) {
+      checker.apply([group])
+      checker.apply([{ ...group, healthCheck: { ...healthCheck } }])
+      assert.equal(checker.history(0)[0], changes.at(-1))
+      checker.apply([other])
+      assert.equal(checker.history(0)[0], changes.at(-1))
+    }
+    assert.equal(changes.length, 6)
+  })
+
+  it('remembers the last hundred changes of a target', t => {
+    const { checker, changes } = new Fixture(t)
+    const group = groupOf([[0, { port: 1 }]])
+    for (let turn = 0; turn < 130; turn++) checker.apply([{ ...group, isInUse: turn % 2 === 0 }])
+    assert.equal(changes.length, 130)
+    assert.deepEqual(checker.history(0), changes.slice(30))
+  })
+
+  it('a probe that outlived its timeout ends when the next begins', async t => {
+    const target = await new FakeTarget(null).start(t)
+    const manual = new ManualClock()
+    // As after a stall of the process, when the timer of the next probe may come before that of the timeout.
+    const never = { cancel: () => {} }
+    const clock: Clock = { ...manual, after: (ms, run) => (ms === 2000 ? never : manual.after(ms, run)) }
+    const fixture = new Fixture(t, { clock })
+    fixture.checker.apply([groupOf([[0, target]])])
+    await target.probed(1)
+    manual.advance(5000)
+    assert.equal(fixture.reports[0]?.outcome.logReason, 'TimedOut')
+    await target.probed(2)
+    manual.advance(5000)
+    assert.equal(fixture.checker.health(0).state, 'unhealthy')
+  })
+
+  it('onChange may apply what is newer, and nothing of the older is done after it', async t => {
+    const target = await new FakeTarget(null).start(t)
+    const states = new TargetStates()
+    const checker: HealthChecker = new HealthChecker({
+      clock: new ManualClock(),
+      states,
+      onChange: ({ slot }) => {
+        if (slot === 0) checker.apply([groupOf([[1, target]])])
+      },
+    })
+    t.after(() => checker.close())
+    checker.apply([
+      groupOf([
+        [0, target],
+        [1, target],
+        [2, target],
+      ]),
+    ])
+    assert.deepEqual(
+      [0, 1, 2].map(slot => checker.health(slot).state),
+      ['unused', 'initial', 'unused'],
+    )
+    assert.equal(states.state(2), TargetStateCode.unused)
+    await target.probed(1)
+    await roundTrip()
+    assert.equal(target.paths.length, 1)
+  })
+
+  it('stops with close and takes nothing more', async t => {
+    const target = await new FakeTarget(null).start(t)
+    const { checker, clock, reports } = new Fixture(t)
+    checker.apply([groupOf([[0, target]])])
+    await target.probed(1)
+    checker.close()
+    checker.close()
+    clock.advance(60_000)
+    await roundTrip()
+    assert.deepEqual([target.paths.length, reports.length], [1, 0])
+    assert.throws(() => checker.apply([groupOf([])]), /closed health checker/)
+  })
+
+  it('refuses what validation must have kept away', t => {
+    const { checker } = new Fixture(t)
+    const group = groupOf([[0, { port: 1 }]])
+    const withCheck = (change: Partial<HealthCheck>) => [{ ...group, healthCheck: { ...healthCheck, ...change } }]
+    assert.throws(() => checker.apply(withCheck({ timeoutSeconds: 5 })), /times out before the next/)
+    assert.throws(() => checker.apply(withCheck({ path: '/ HTTP/1.1\r\nX: y' })), /visible ASCII/)
+    assert.throws(() => checker.apply([group, group]), /one target/)
+  })
+})
