@@ -1,0 +1,118 @@
+/**
+ * The config file: from YAML or JSON text to resources, or to every problem in it with line and column. Nothing of a
+ * faulty configuration is used.
+ */
+
+import { readFile } from 'node:fs/promises'
+import { text as readAll } from 'node:stream/consumers'
+import { z } from 'zod'
+import { assert } from '../base/assert.ts'
+import type { Resources } from '../model/resources.ts'
+import { buildResources } from './config/build.ts'
+import { checkDrafts } from './config/checks.ts'
+import { draftSource, type Report } from './config/draft.ts'
+import { ConfigFile } from './config/schema.ts'
+import { type ConfigProblem, formatLabel, Place, readSource, type Source } from './config/source.ts'
+
+export type { ConfigProblem }
+
+export type Config = {
+  readonly resources: Resources
+  readonly lab: LabKnobs
+  /** What is allowed but surely not meant. */
+  readonly warnings: readonly ConfigProblem[]
+}
+
+/** What only tests may do; announced at start. */
+export type LabKnobs = {
+  /** Health check intervals may go down to this; null when they may not go below the service's 5. */
+  readonly healthCheckIntervalSecondsMin: number | null
+}
+
+export type ConfigOptions = {
+  /** Added to listener ports below 1024 to give the port that is bound. Not negative. */
+  readonly portOffset?: number
+}
+
+export type ConfigResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
+
+export type ConfigText = { readonly name: string; readonly text: string }
+
+/** Loads files as one configuration. @param files paths; `-` is standard input */
+export async function loadConfig(files: readonly string[], options: ConfigOptions = {}): Promise<ConfigResult> {
+  const texts: ConfigText[] = []
+  const problems: ConfigProblem[] = []
+  for (const file of files) {
+    const name = file === '-' ? '<stdin>' : file
+    try {
+      texts.push({ name, text: file === '-' ? await readAll(process.stdin) : await readFile(file, 'utf8') })
+    } catch (error) {
+      problems.push(problemOutsideText(name, `cannot be read: ${readErrorText(error)}`))
+    }
+  }
+  return problems.length > 0 ? { ok: false, problems } : parseConfig(texts, options)
+}
+
+function readErrorText(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'ENOENT') return 'there is no such file'
+  if (code === 'EISDIR') return 'it is a directory'
+  if (code === 'EACCES') return 'permission denied'
+  return message
+}
+
+export function problemOutsideText(file: string, message: string): ConfigProblem {
+  return { file, line: 0, column: 0, path: '', message, sourceLine: null }
+}
+
+/** As `loadConfig`, from texts at hand. Lists of several texts are joined; a setting stands in one of them. */
+export function parseConfig(texts: readonly ConfigText[], { portOffset = 0 }: ConfigOptions = {}): ConfigResult {
+  assert(Number.isInteger(portOffset) && portOffset >= 0, 'the port offset is a whole number, not negative')
+  const sources = texts.map(({ name, text }) => readSource(name, text))
+  const drafted = sources.map(source => ({ source, ...draftSource(source) }))
+  const problems = drafted.flatMap(each => each.problems)
+  const warnings: ConfigProblem[] = []
+  const files = drafted.flatMap(({ source, draft }) => (draft ? [{ place: new Place(source), value: draft }] : []))
+  // With a file missing, names that it would have defined would all seem unknown.
+  if (files.length === sources.length) checkDrafts(files, portOffset, reportTo(problems), reportTo(warnings))
+  if (problems.length > 0) return { ok: false, problems: inOrder(problems, sources) }
+
+  const outputs = drafted.flatMap(({ output }) => output ?? [])
+  const knobs = outputs.flatMap(({ lab }) => lab.healthCheckIntervalSecondsMin ?? [])
+  return {
+    ok: true,
+    config: {
+      resources: buildResources(outputs, portOffset),
+      lab: { healthCheckIntervalSecondsMin: knobs[0] ?? null },
+      warnings: inOrder(warnings, sources),
+    },
+  }
+}
+
+function reportTo(list: ConfigProblem[]): Report {
+  return (place, predicate) => {
+    list.push(place.problem(`${formatLabel(place.path)} ${predicate}`))
+  }
+}
+
+/** As a reader meets them. */
+function inOrder(problems: readonly ConfigProblem[], sources: readonly Source[]): ConfigProblem[] {
+  const fileOrder = new Map(sources.map((source, at) => [source.name, at]))
+  const order = ({ file }: ConfigProblem) => fileOrder.get(file) ?? 0
+  return problems.toSorted(
+    (one, other) => order(one) - order(other) || one.line - other.line || one.column - other.column,
+  )
+}
+
+/** `file:line:column: message`, on one line. */
+export function formatProblem({ file, line, column, message }: ConfigProblem): string {
+  return line === 0 ? `${file}: ${message}` : `${file}:${line}:${column}: ${message}`
+}
+
+/** For editors, as `schema/openalb.schema.json`. Rules over several values are not in it. */
+export function configJsonSchema(): Record<string, unknown> {
+  const { $schema, ...rest } = z.toJSONSchema(ConfigFile, { io: 'input' })
+  return { $schema, title: 'OpenALB configuration', ...rest }
+}

@@ -1,0 +1,77 @@
+/** Rules on who forwards to which target group, and how many of everything there may be. */
+
+import { actionsOf } from './check-listener.ts'
+import type { Found, Report, TargetGroupDraft } from './draft.ts'
+import type { FoundLoadBalancer, Gathered } from './gather.ts'
+import { nearest } from './nearest.ts'
+import { targetGroupsPerLoadBalancerMax } from './schema.ts'
+import type { Place } from './source.ts'
+
+export function checkReferences(all: Gathered, report: Report, warn: Report): void {
+  const groups = new Map(all.targetGroups.map(group => [group.value.name, group]))
+  const names = [...groups.keys()].filter(name => name !== undefined)
+  const users = new Map<string, { readonly at: Place; readonly loadBalancer: Place }>()
+  for (const loadBalancer of all.loadBalancers) {
+    const used = new Set<Found<TargetGroupDraft>>()
+    for (const { place, value } of loadBalancer.listeners.flatMap(actionsOf)) {
+      if (value.type !== 'forward' || value.targetGroup === undefined) continue
+      const at = place.at('targetGroup')
+      const group = groups.get(value.targetGroup)
+      if (group === undefined) {
+        report(at, unknownGroup(value.targetGroup, names))
+        continue
+      }
+      used.add(group)
+      const user = users.get(value.targetGroup)
+      if (user === undefined) users.set(value.targetGroup, { at, loadBalancer: loadBalancer.place })
+      else if (user.loadBalancer !== loadBalancer.place) {
+        const rule = 'a target group is used by one load balancer only'
+        report(at, `"${value.targetGroup}" is already used by another load balancer at ${user.at}: ${rule}`)
+      }
+    }
+    checkQuotas(loadBalancer, [...used], all.quotas, report)
+  }
+  for (const { place, value } of all.targetGroups) {
+    checkQuota(place.at('targets'), value.targets?.length ?? 0, 'targetsPerTargetGroup', all.quotas, report)
+    if (value.name === undefined) continue
+    if (!users.has(value.name)) warn(place.at('name'), `"${value.name}" is not used: no listener forwards to it`)
+    else if ((value.targets ?? []).length === 0) {
+      warn(place.at('name'), `"${value.name}" has no targets: requests forwarded to it are answered with 503`)
+    }
+  }
+}
+
+function unknownGroup(name: string, names: readonly string[]): string {
+  const meant = nearest(name, names)
+  if (meant !== null) return `names no target group: "${name}"; did you mean "${meant}"?`
+  const known = names.length === 0 ? 'none is defined' : `defined are ${names.join(', ')}`
+  return `names no target group: "${name}"; ${known}`
+}
+
+function checkQuotas(
+  { place, listeners }: FoundLoadBalancer,
+  groups: readonly Found<TargetGroupDraft>[],
+  quotas: Gathered['quotas'],
+  report: Report,
+): void {
+  const rules = listeners.reduce((sum, { value }) => sum + (value.rules?.length ?? 0), 0)
+  const targets = groups.reduce((sum, { value }) => sum + (value.targets?.length ?? 0), 0)
+  checkQuota(place, listeners.length, 'listenersPerLoadBalancer', quotas, report)
+  checkQuota(place, rules, 'rulesPerLoadBalancer', quotas, report)
+  checkQuota(place, targets, 'targetsPerLoadBalancer', quotas, report)
+  if (groups.length > targetGroupsPerLoadBalancerMax) {
+    report(place, `uses ${groups.length} target groups, more than the service's ${targetGroupsPerLoadBalancerMax}`)
+  }
+}
+
+function checkQuota(
+  place: Place,
+  count: number,
+  quota: keyof Gathered['quotas'],
+  quotas: Gathered['quotas'],
+  report: Report,
+): void {
+  if (count <= quotas[quota]) return
+  const what = quota.slice(0, quota.indexOf('Per'))
+  report(place, `has ${count} ${what}, more than the quota of ${quotas[quota]} (quotas.${quota} raises it)`)
+}

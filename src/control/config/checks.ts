@@ -1,0 +1,72 @@
+/**
+ * The rules that compare values over all files: unique names, references, quotas, ports. They run over drafts, in
+ * which every value may be missing; what is missing has been reported already.
+ */
+
+import { loadBalancerSlotsMax, targetSlotsMax } from '../../model/limits.ts'
+import { checkBindings } from './check-bindings.ts'
+import { checkListener } from './check-listener.ts'
+import { checkReferences } from './check-references.ts'
+import { checkTargetGroup } from './check-target-group.ts'
+import type { FileDraft, Found, Report } from './draft.ts'
+import { type Gathered, gather } from './gather.ts'
+import { checkUnique } from './unique.ts'
+
+export function checkDrafts(
+  files: readonly Found<FileDraft>[],
+  portOffset: number,
+  report: Report,
+  warn: Report,
+): void {
+  checkSettings(files, report)
+  const all = gather(files)
+  for (const group of all.targetGroups) checkTargetGroup(group, all.healthCheckIntervalSecondsMin, report)
+  for (const { listeners } of all.loadBalancers) for (const listener of listeners) checkListener(listener, report)
+  checkNames('load balancer', all.loadBalancers, report)
+  checkNames('target group', all.targetGroups, report)
+  checkBindings(all, portOffset, report)
+  checkReferences(all, report, warn)
+  checkSlots(all, report)
+  warnOfIdle(files, all, warn)
+}
+
+/** Quotas and knobs are for all files together, so each is set in one. */
+function checkSettings(files: readonly Found<FileDraft>[], report: Report): void {
+  for (const section of ['quotas', 'lab'] as const) {
+    const keys = files.flatMap(({ place, value }) =>
+      Object.keys(value[section] ?? {}).map(key => ({ place: place.at(section, key), value: key })),
+    )
+    checkUnique(keys, report, (_, first) => `is already set at ${first}`)
+  }
+}
+
+function checkNames(kind: string, named: readonly Found<{ name?: string | undefined }>[], report: Report): void {
+  const names = named.map(({ place, value }) => ({ place: place.at('name'), value: value.name }))
+  checkUnique(names, report, (name, first) => `must be unique: a ${kind} "${name}" is also at ${first}`)
+}
+
+/** Rows of shared memory; unlike quotas, they cannot be raised. */
+function checkSlots({ loadBalancers, targetGroups }: Gathered, report: Report): void {
+  const beyond = loadBalancers[loadBalancerSlotsMax]
+  if (beyond !== undefined) report(beyond.place, `is one too many: at most ${loadBalancerSlotsMax} load balancers`)
+  let targets = 0
+  for (const { place, value } of targetGroups) {
+    targets += value.targets?.length ?? 0
+    if (targets <= targetSlotsMax) continue
+    report(place.at('targets'), `makes ${targets} targets in all; at most ${targetSlotsMax} are possible`)
+    return
+  }
+}
+
+/** What is allowed but cannot do anything. */
+function warnOfIdle(files: readonly Found<FileDraft>[], all: Gathered, warn: Report): void {
+  if (all.loadBalancers.length === 0 && files[0] !== undefined) warn(files[0].place, 'defines no load balancer')
+  for (const { place, value } of all.loadBalancers) {
+    if ((value.listeners ?? []).length === 0) warn(place, 'has no listeners and receives nothing')
+    const mode = value.attributes?.['routing.http.xff_header_processing.mode'] ?? 'append'
+    const key = 'routing.http.xff_client_port.enabled'
+    if (value.attributes?.[key] === 'true' && mode !== 'append') {
+      warn(place.at('attributes', key), `has no effect while routing.http.xff_header_processing.mode is "${mode}"`)
+    }
+  }
+}

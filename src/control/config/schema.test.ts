@@ -1,0 +1,468 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { configJsonSchema } from '../config.ts'
+import {
+  assertProblems,
+  assertValid,
+  withConditions,
+  withDefaultAction,
+  withFixedResponse,
+  withGroup,
+  withLoadBalancer,
+  withRedirect,
+  withRules,
+} from './marked.test-support.ts'
+import { parseStatusRanges } from './schema.ts'
+
+type Case = readonly [what: string, text: string, ...messages: (string | RegExp)[]]
+
+function testRefused(cases: readonly Case[]): void {
+  for (const [what, text, ...messages] of cases) test(`refused: ${what}`, () => assertProblems(text, messages))
+}
+
+function testAccepted(cases: readonly (readonly [what: string, text: string])[]): void {
+  for (const [what, text] of cases) test(`accepted: ${what}`, () => assertValid(text))
+}
+
+const repeat = (text: string, times: number) => text.repeat(times)
+const forward = '{ type: forward, targetGroup: app }'
+const loadBalancerName = (shown: string) =>
+  `name must be 1 to 32 letters, digits and hyphens, with no hyphen first or last, and not start with internal-, not ${shown}`
+const groupName = (shown: string) =>
+  `name must be 1 to 32 letters, digits and hyphens, with no hyphen first or last, not ${shown}`
+
+testRefused([
+  ['a load balancer without a name', 'loadBalancers:\n  - «listeners: []', /name is missing: it must be 1 to 32 .*/],
+  ['a name with an underscore', 'loadBalancers: [{ name: «my_web }]', loadBalancerName('"my_web"')],
+  ['a name that starts with a hyphen', 'loadBalancers: [{ name: «-web }]', loadBalancerName('"-web"')],
+  ['a name that ends with a hyphen', 'loadBalancers: [{ name: «web- }]', loadBalancerName('"web-"')],
+  ['a reserved name', 'loadBalancers: [{ name: «internal-web }]', loadBalancerName('"internal-web"')],
+  ['a name of 33', `loadBalancers: [{ name: «${repeat('a', 33)} }]`, loadBalancerName(`"${repeat('a', 33)}"`)],
+  ['a name that is a number', 'loadBalancers: [{ name: «7 }]', loadBalancerName('7')],
+  ['a bind that is no address', withLoadBalancer('bind: «lo'), 'bind must be an IPv4 or IPv6 address, not "lo"'],
+  [
+    'a bind with an IPv6 zone',
+    withLoadBalancer('bind: [«"fe80::1%lo"]'),
+    'bind[0] must be an IPv4 or IPv6 address, not "fe80::1%lo"',
+  ],
+  ['no bind at all', withLoadBalancer('bind: «[]'), 'bind must hold at least one address'],
+  ['a DNS name', withLoadBalancer('«dnsName: a.b'), 'dnsName follows from the name and cannot be set'],
+  ['a scheme', withLoadBalancer('«scheme: internal'), 'scheme is not supported yet'],
+  [
+    'a misspelt key, with the one meant and those allowed',
+    withLoadBalancer('«listener: []'),
+    'unknown key "listener": did you mean "listeners"? (allowed: name, bind, attributes, listeners)',
+  ],
+  [
+    'a key that nothing resembles, with those allowed',
+    withLoadBalancer('«frontends: []'),
+    'unknown key "frontends"; allowed: name, bind, attributes, listeners',
+  ],
+  [
+    'an API key in its own letter case',
+    withLoadBalancer('«Bind: 0.0.0.0'),
+    /unknown key "Bind": did you mean "bind"\?.*/,
+  ],
+  ['a key that objects have', '«__proto__: {}', /unknown key "__proto__"; allowed: .*/],
+  ['an empty list', withLoadBalancer('«listeners:'), 'listeners is empty: it must be a list of listeners'],
+])
+
+testAccepted([
+  ['a name of 32', `loadBalancers: [{ name: ${repeat('a', 32)} }]`],
+  ['a bind of both families', withLoadBalancer('bind: ["0.0.0.0", "::"]')],
+  ['a file of only target groups', 'targetGroups: [{ name: app, protocol: HTTP, port: 1 }]'],
+  ['JSON', '{"$schema": "x", "loadBalancers": [{\n\t"name": "web"}]}'],
+])
+
+const listener = (members: string) => withLoadBalancer(`listeners: [{ ${members} }]`)
+const fixed = '{ type: fixed-response, fixedResponse: { statusCode: 200 } }'
+
+testRefused([
+  [
+    'protocol HTTPS',
+    listener(`protocol: «HTTPS, port: 443, defaultActions: [${fixed}]`),
+    'protocol HTTPS is not supported yet',
+  ],
+  [
+    'another protocol',
+    listener(`protocol: «TCP, port: 443, defaultActions: [${fixed}]`),
+    'protocol must be HTTP, not "TCP"',
+  ],
+  [
+    'an HTTPS listener with all that belongs to it',
+    listener(`protocol: HTTP, port: 1, defaultActions: [${fixed}], «sslPolicy: x, «certificates: [], «attributes: {}`),
+    'sslPolicy is not supported yet',
+    'certificates is not supported yet',
+    'attributes is not supported yet',
+  ],
+  [
+    'port 0',
+    listener(`protocol: HTTP, port: «0, defaultActions: [${fixed}]`),
+    'port must be a whole number from 1 to 65535, not 0',
+  ],
+  [
+    'port 65536',
+    listener(`protocol: HTTP, port: «65536, defaultActions: [${fixed}]`),
+    'port must be a whole number from 1 to 65535, not 65536',
+  ],
+  [
+    'a port as text',
+    listener(`protocol: HTTP, port: «"80", defaultActions: [${fixed}]`),
+    'port must be a whole number from 1 to 65535, not "80"',
+  ],
+  [
+    'no default action',
+    listener('protocol: HTTP, port: 80, defaultActions: «[]'),
+    'defaultActions must hold one action (forward, redirect or fixed-response), not none',
+  ],
+  [
+    'a missing default action, at the listener',
+    withLoadBalancer('listeners: [«{ protocol: HTTP, port: 80 }]'),
+    'defaultActions is missing: it must be a list of one action',
+  ],
+  [
+    'two actions',
+    listener(`protocol: HTTP, port: 80, defaultActions: «[${fixed}, ${fixed}]`),
+    'defaultActions must hold one action (forward, redirect or fixed-response), not 2',
+  ],
+])
+
+testRefused([
+  ['authentication', withDefaultAction('{ type: «authenticate-oidc }'), 'type authenticate-oidc is not supported yet'],
+  ['JWT validation', withDefaultAction('{ type: «jwt-validation }'), 'type jwt-validation is not supported yet'],
+  [
+    'an action of no kind',
+    withDefaultAction('{ type: «proxy }'),
+    'type must be forward, redirect or fixed-response, not "proxy"',
+  ],
+  [
+    'an action without a type',
+    withDefaultAction('«{ targetGroup: app }'),
+    'type is missing: it must be forward, redirect or fixed-response',
+  ],
+  [
+    'an action that is text',
+    withDefaultAction('«forward'),
+    'defaultActions[0] must be a map with type forward, redirect, fixed-response, not "forward"',
+  ],
+  [
+    'a weighted forward',
+    withDefaultAction('{ type: forward, targetGroup: app, «targetGroups: [], «targetGroupStickiness: {} }'),
+    'targetGroups is not supported yet',
+    'targetGroupStickiness is not supported yet',
+  ],
+  [
+    'a forward to nowhere',
+    withDefaultAction('«{ type: forward }'),
+    'targetGroup is missing: it must be the name of a target group',
+  ],
+  [
+    'a redirect that is not one',
+    withDefaultAction('{ type: redirect, redirect: «/new }'),
+    'redirect must be a map with protocol, host, port, path, query and statusCode, not "/new"',
+  ],
+])
+
+const priority = (text: string) =>
+  withRules(`{ priority: ${text}, conditions: [{ field: path-pattern, values: [/a] }], actions: [${forward}] }`)
+
+testRefused([
+  ['priority 0', priority('«0'), 'priority must be a whole number from 1 to 50000, not 0'],
+  ['priority 50001', priority('«50001'), 'priority must be a whole number from 1 to 50000, not 50001'],
+  ['a broken priority', priority('«1.5'), 'priority must be a whole number from 1 to 50000, not 1.5'],
+  ['a rule without conditions', withConditions('«[]'), 'conditions must hold at least one condition'],
+  [
+    'transforms',
+    withRules(
+      `{ priority: 1, «transforms: [], conditions: [{ field: path-pattern, values: [/a] }], actions: [${forward}] }`,
+    ),
+    'transforms is not supported yet',
+  ],
+  ...['http-header', 'http-request-method', 'query-string', 'source-ip'].map(
+    (field): Case => [field, withConditions(`[{ field: «${field} }]`), `field ${field} is not supported yet`],
+  ),
+  [
+    'a field of no kind',
+    withConditions('[{ field: «path, values: [/a] }]'),
+    'field must be path-pattern or host-header, not "path"',
+  ],
+  [
+    'regular expressions',
+    withConditions('[{ field: path-pattern, values: [/a], «regexValues: [a] }]'),
+    'regexValues is not supported yet',
+  ],
+  [
+    'a condition without values',
+    withConditions('[{ field: path-pattern, values: «[] }]'),
+    'values must hold 1 to 3 values, not none',
+  ],
+  [
+    'four values in a condition',
+    withConditions('[{ field: path-pattern, values: «[/a, /b, /c, /d] }]'),
+    'values must hold 1 to 3 values, not 4',
+  ],
+  ['an empty value', withConditions('[{ field: path-pattern, values: [«""] }]'), 'values[0] must not be empty'],
+  [
+    'a path of 129',
+    withConditions(`[{ field: path-pattern, values: [/a, «/${repeat('a', 128)}] }]`),
+    'values[1] must be at most 128 characters, not 129',
+  ],
+  ...['é', '%', '#', '?a=b;', '{', ' ', '\\\\'].map((wrong): Case => {
+    const shown = wrong === '?a=b;' ? '"="' : `"${wrong}"`
+    return [
+      `a path with ${wrong}`,
+      withConditions(`[{ field: path-pattern, values: [«"/a${wrong}"] }]`),
+      `values[0] must not hold ${shown}: allowed are letters, digits, _ - . $ / ~ " ' @ : + & and the wildcards * and ?`,
+    ]
+  }),
+  ...['a_b.com', 'a.com:80', 'a.com/x'].map((wrong): Case => {
+    const shown = /[^a-z.]/.exec(wrong)?.[0]
+    return [
+      `the host ${wrong}`,
+      withConditions(`[{ field: host-header, values: [«"${wrong}"] }]`),
+      `values[0] must not hold "${shown}": allowed are letters, digits, - . and the wildcards * and ?`,
+    ]
+  }),
+  ...['localhost', '*', 'example.*', '10.0.0.1', 'example.com.'].map(
+    (wrong): Case => [
+      `the host ${wrong}`,
+      withConditions(`[{ field: host-header, values: [«"${wrong}"] }]`),
+      `values[0] must be a host pattern with a dot, and letters only after the last one, not "${wrong}"`,
+    ],
+  ),
+])
+
+testAccepted([
+  ['every character of a path', withConditions(`[{ field: path-pattern, values: ['/aZ9_-.$~"@:+&*?', "/'"] }]`)],
+  ['a path of 128', withConditions(`[{ field: path-pattern, values: [/${repeat('a', 127)}] }]`)],
+  ['hosts', withConditions('[{ field: host-header, values: ["*.example.com", a-b.c, "?.X.com"] }]')],
+  ['priority 1', priority('1')],
+  ['priority 50000', priority('50000')],
+])
+
+testRefused([
+  [
+    'a redirect with another status',
+    withRedirect('{ path: /a, statusCode: «HTTP_303 }'),
+    'statusCode must be HTTP_301 or HTTP_302, not "HTTP_303"',
+  ],
+  [
+    'a redirect without a status',
+    withRedirect('«{ path: /a }'),
+    'statusCode is missing: it must be HTTP_301 or HTTP_302',
+  ],
+  [
+    'a redirect to another protocol',
+    withRedirect('{ protocol: «ftp, statusCode: HTTP_301 }'),
+    'protocol must be HTTP, HTTPS or #{protocol}, not "ftp"',
+  ],
+  ...['"0"', '0', '65536', '"65536"', '"080"', '"#{host}"', '"8#{port}"'].map(
+    (port): Case => [
+      `a redirect to port ${port}`,
+      withRedirect(`{ port: «${port}, statusCode: HTTP_301 }`),
+      `port must be a port from 1 to 65535, or "#{port}", not ${port}`,
+    ],
+  ),
+  [
+    'a port that became a comment',
+    withDefaultAction('{ type: redirect, redirect: {\n     «port: #{port}\n      , statusCode: HTTP_301 } }'),
+    'port is empty: it must be a port from 1 to 65535, or "#{port}"; quote a value that starts with "#", or it is a comment',
+  ],
+  ['an empty host', withRedirect('{ host: «"", statusCode: HTTP_301 }'), 'host must not be empty'],
+  [
+    'a host with a port',
+    withRedirect('{ host: «"a.com:80", statusCode: HTTP_301 }'),
+    'host must not hold ":": allowed are letters, digits, - . _ and #{host}',
+  ],
+  [
+    'a host that would split the response',
+    withRedirect('{ host: «"a\\r\\nX: y", statusCode: HTTP_301 }'),
+    'host must not hold "\\r": allowed are letters, digits, - . _ and #{host}',
+  ],
+  [
+    'a host of 129',
+    withRedirect(`{ host: «${repeat('a', 129)}, statusCode: HTTP_301 }`),
+    'host must be at most 128 characters, not 129',
+  ],
+  [
+    'the path in a host',
+    withRedirect('{ host: «"#{path}.com", statusCode: HTTP_301 }'),
+    'host must not hold #{path}: allowed here are #{host}',
+  ],
+  [
+    'a path without its slash',
+    withRedirect('{ path: «"#{path}", statusCode: HTTP_301 }'),
+    'path must start with "/", not "#{path}"',
+  ],
+  [
+    'the query in a path',
+    withRedirect('{ path: «"/#{query}", statusCode: HTTP_301 }'),
+    'path must not hold #{query}: allowed here are #{host}, #{path} and #{port}',
+  ],
+  [
+    'a placeholder of no meaning',
+    withRedirect('{ path: «"/#{uri}", statusCode: HTTP_301 }'),
+    'path must not hold #{uri}: allowed here are #{host}, #{path} and #{port}',
+  ],
+  [
+    'a placeholder left open',
+    withRedirect('{ path: «"/#{path", statusCode: HTTP_301 }'),
+    'path must not hold #{path: allowed here are #{host}, #{path} and #{port}',
+  ],
+  [
+    'a path with a blank',
+    withRedirect('{ path: «"/a b", statusCode: HTTP_301 }'),
+    'path must not hold " ": allowed are visible ASCII characters',
+  ],
+  [
+    'a query with its question mark',
+    withRedirect('{ path: /a, query: «"?a", statusCode: HTTP_301 }'),
+    'query must not start with "?", which is put in for you',
+  ],
+])
+
+testAccepted([
+  [
+    'every placeholder in a query',
+    withRedirect('{ path: /, query: "#{protocol}#{host}#{port}#{path}#{query}", statusCode: HTTP_301 }'),
+  ],
+  ['the three placeholders in a path', withRedirect('{ path: "/#{host}/#{port}/#{path}#x", statusCode: HTTP_302 }')],
+  ['an empty query', withRedirect('{ host: "www.#{host}", query: "", statusCode: HTTP_301 }')],
+  ['a port as a number', withRedirect('{ protocol: HTTPS, port: 443, statusCode: HTTP_301 }')],
+  ['a port as text', withRedirect('{ protocol: HTTPS, port: "443", statusCode: HTTP_301 }')],
+])
+
+const fixedStatus = (shown: string) => `statusCode must be a status from 200 to 299 or 400 to 599, not ${shown}`
+
+testRefused([
+  ...['199', '302', '"302"', '600', '"2xx"', '404.5'].map(
+    (status): Case => [
+      `a fixed response of ${status}`,
+      withFixedResponse(`{ statusCode: «${status} }`),
+      fixedStatus(status),
+    ],
+  ),
+  [
+    'a body of 1025',
+    withFixedResponse(`{ statusCode: 200, messageBody: «${repeat('a', 1025)} }`),
+    'messageBody must be at most 1024 characters, not 1025',
+  ],
+  [
+    'another content type',
+    withFixedResponse('{ statusCode: 200, contentType: «text/xml }'),
+    'contentType must be text/plain, text/css, text/html, application/javascript or application/json, not "text/xml"',
+  ],
+])
+
+testAccepted([
+  [
+    'a fixed response of 200, with all a body may be',
+    withFixedResponse(`{ statusCode: 200, messageBody: ${repeat('a', 1024)} }`),
+  ],
+  ['a fixed response of "503"', withFixedResponse('{ statusCode: "503", contentType: application/json }')],
+])
+
+testRefused([
+  ['a group name', 'targetGroups: [{ name: «a.b, protocol: HTTP, port: 1 }]', groupName('"a.b"')],
+  ['a group without a port', 'targetGroups: [«{ name: a, protocol: HTTP }]', /port is missing: .*/],
+  ...['instance', 'lambda'].map(
+    (type): Case => [`${type} targets`, withGroup(`targetType: «${type}`), `targetType ${type} is not supported yet`],
+  ),
+  ...['HTTP2', 'GRPC'].map(
+    (version): Case => [
+      version,
+      withGroup(`protocolVersion: «${version}`),
+      `protocolVersion ${version} is not supported yet`,
+    ],
+  ),
+  ['an HTTPS group', 'targetGroups: [{ name: a, protocol: «HTTPS, port: 1 }]', 'protocol HTTPS is not supported yet'],
+  ['a VPC', withGroup('«vpcId: vpc-1'), 'vpcId is not supported yet'],
+  [
+    'a health check path without a slash',
+    withGroup('healthCheck: { path: «health }'),
+    'path must start with "/", not "health"',
+  ],
+  [
+    'a health check path that would add a header',
+    withGroup('healthCheck: { path: «"/a\\r\\nb" }'),
+    'path must not hold "\\r": allowed are visible ASCII characters',
+  ],
+  [
+    'a health check path of 1025',
+    withGroup(`healthCheck: { path: «/${repeat('a', 1024)} }`),
+    'path must be at most 1024 characters, not 1025',
+  ],
+  [
+    'a health check port out of range',
+    withGroup('healthCheck: { port: «0 }'),
+    'port must be a whole number from 1 to 65535, not 0',
+  ],
+  [
+    'a health check port of no meaning',
+    withGroup('healthCheck: { port: «traffic }'),
+    'port must be a port from 1 to 65535, or traffic-port, not "traffic"',
+  ],
+  [
+    'thresholds out of range',
+    withGroup('healthCheck: { healthyThresholdCount: «1, unhealthyThresholdCount: «11 }'),
+    'healthyThresholdCount must be a whole number from 2 to 10, not 1',
+    'unhealthyThresholdCount must be a whole number from 2 to 10, not 11',
+  ],
+  ...['"200-600"', '"199"', '500', '"299-200"', '"200, 202"', '"2xx"', '""'].map(
+    (code): Case => [
+      `a matcher of ${code}`,
+      withGroup(`healthCheck: { matcher: { httpCode: «${code} } }`),
+      `httpCode must be statuses from 200 to 499, such as "200", "200,302" or "200-299", not ${code}`,
+    ],
+  ),
+  ['a gRPC matcher', withGroup('healthCheck: { matcher: { «grpcCode: "0" } }'), 'grpcCode is not supported yet'],
+  ['an HTTPS health check', withGroup('healthCheck: { protocol: «HTTPS }'), 'protocol HTTPS is not supported yet'],
+  [
+    'a target by name',
+    withGroup('targets: [{ id: «localhost }]'),
+    'id must be an IPv4 or IPv6 address, not "localhost"',
+  ],
+  [
+    'a target in a zone',
+    withGroup('targets: [{ id: 10.0.0.1, «availabilityZone: all }]'),
+    'availabilityZone is not supported yet',
+  ],
+])
+
+test('a matcher mixes lists and ranges', () => {
+  assert.deepEqual(parseStatusRanges('200,300-302,499'), [
+    { from: 200, to: 200 },
+    { from: 300, to: 302 },
+    { from: 499, to: 499 },
+  ])
+})
+
+testRefused([
+  [
+    'a quota the service does not adjust',
+    'loadBalancers: []\nquotas: { «targetGroupsPerLoadBalancer: 200, «wildcardsPerRule: 9 }',
+    'targetGroupsPerLoadBalancer is fixed by the service and cannot be adjusted: 100',
+    'wildcardsPerRule is fixed by the service and cannot be adjusted: 6',
+  ],
+  [
+    'a quota of nothing',
+    'loadBalancers: []\nquotas: { rulesPerLoadBalancer: «0 }',
+    'rulesPerLoadBalancer must be a whole number from 1 to 50000, not 0',
+  ],
+  [
+    'a knob out of range',
+    'loadBalancers: []\nlab: { healthCheckIntervalSecondsMin: «0 }',
+    'healthCheckIntervalSecondsMin must be seconds from 0.01 to 5, not 0',
+  ],
+  [
+    'a knob of no meaning',
+    'lab: { «clockSpeed: 2 }',
+    /unknown key "clockSpeed"; allowed: healthCheckIntervalSecondsMin/,
+  ],
+])
+
+test('the published JSON Schema is the one made from the code', () => {
+  const published = readFileSync(new URL('../../../schema/openalb.schema.json', import.meta.url), 'utf8')
+  assert.deepEqual(JSON.parse(published), JSON.parse(JSON.stringify(configJsonSchema())))
+})
