@@ -59,10 +59,11 @@ function count(exchange: Exchange, row: FaultRow | null): void {
   const { target } = exchange
   if (target !== null) counters.countLoadBalancer(slot, LoadBalancerColumn.RequestCount, 1)
   if (exchange.fault !== null) counters.countFault(slot, exchange.fault)
-  if (target !== null && row !== null && row.side === 'target')
-    counters.countTarget(target.slot, TargetColumn.faults, 1)
-  if (target !== null && row !== null && row.metrics.includes('TargetConnectionErrorCount')) {
-    counters.countTarget(target.slot, TargetColumn.TargetConnectionErrorCount, 1)
+  if (target !== null && row !== null) {
+    if (row.side === 'target') counters.countTarget(target.slot, TargetColumn.faults, 1)
+    if (row.metrics.includes('TargetConnectionErrorCount')) {
+      counters.countTarget(target.slot, TargetColumn.TargetConnectionErrorCount, 1)
+    }
   }
   if (target !== null && exchange.targetStatusCode >= 200) countTargetStatus(exchange, target.slot)
   else if (exchange.targetStatusCode === -1) countOwnStatus(exchange, slot)

@@ -1,0 +1,205 @@
+/** What is going on, as one value: the status that the display shows, `openalb status` prints and the API serves. */
+
+import type { Clock } from '../base/clock.ts'
+import type { HealthChecker } from '../health/checker.ts'
+import type { FaultEvent } from '../model/fault-event.ts'
+import { faultRow } from '../model/faults.ts'
+import { describeReason, type TargetHealth } from '../model/health.ts'
+import { formatAddress, type Listener, type LoadBalancer, type TargetGroup } from '../model/resources.ts'
+import type { TargetStates } from '../model/target-states.ts'
+import type { CounterSlab, LoadBalancerCounter, TargetCounter } from '../observe/counters.ts'
+import type { DrainingTarget, Publisher } from './publisher.ts'
+
+export type Status = {
+  readonly version: string
+  readonly pid: number
+  readonly startedAt: string
+  readonly workers: number
+  /** Number of the configuration in force. */
+  readonly snapshot: number
+  readonly logFolder: string
+  readonly loadBalancers: readonly LoadBalancerStatus[]
+  readonly targetGroups: readonly TargetGroupStatus[]
+  /** The latest, newest last. */
+  readonly faults: readonly FaultStatus[]
+}
+
+export type LoadBalancerStatus = {
+  readonly name: string
+  readonly arn: string
+  readonly dnsName: string
+  readonly listeners: readonly { protocol: string; port: number; addresses: readonly string[]; rules: number }[]
+  readonly activeConnections: number
+  readonly exchanges: number
+  /** Rising since the start, by CloudWatch's names. */
+  readonly counters: Readonly<Record<string, number>>
+}
+
+export type TargetGroupStatus = {
+  readonly name: string
+  readonly arn: string
+  readonly targets: readonly TargetStatus[]
+}
+
+export type TargetStatus = {
+  readonly id: string
+  readonly port: number
+  readonly state: TargetHealth['state']
+  readonly reason: string | null
+  readonly description: string | null
+  /** What exactly the last health check saw. */
+  readonly lastCheck: string | null
+  readonly requests: number
+  readonly requestsInFlight: number
+  readonly faults: number
+}
+
+export type FaultStatus = {
+  readonly at: string
+  readonly fault: string
+  readonly text: string
+  readonly statusCode: number
+  readonly request: string
+  readonly target: string | null
+  readonly loadBalancer: string
+  readonly traceId: string | null
+}
+
+const shownCounters: readonly LoadBalancerCounter[] = [
+  'RequestCount',
+  'NewConnectionCount',
+  'HTTP_Fixed_Response_Count',
+  'HTTP_Redirect_Count',
+  'HTTPCode_ELB_3XX_Count',
+  'HTTPCode_ELB_4XX_Count',
+  'HTTPCode_ELB_5XX_Count',
+  'HTTPCode_ELB_502_Count',
+  'HTTPCode_ELB_503_Count',
+  'HTTPCode_ELB_504_Count',
+  'DesyncMitigationMode_NonCompliant_Request_Count',
+  'DroppedInvalidHeaderRequestCount',
+  'ForwardedInvalidHeaderRequestCount',
+]
+
+const faultsKept = 100
+
+export type StatusSources = {
+  readonly clock: Clock
+  readonly version: string
+  readonly publisher: Publisher
+  readonly checker: HealthChecker
+  readonly states: TargetStates
+  readonly slabs: () => readonly CounterSlab[]
+  readonly logFolder: string
+}
+
+export class StatusReporter {
+  readonly #sources: StatusSources
+  readonly #startedAt: string
+  readonly #faults: FaultEvent[] = []
+  snapshot = 0
+
+  constructor(sources: StatusSources) {
+    this.#sources = sources
+    this.#startedAt = new Date(sources.clock.originMs + sources.clock.now()).toISOString()
+  }
+
+  addFault(event: FaultEvent): void {
+    this.#faults.push(event)
+    if (this.#faults.length > faultsKept) this.#faults.shift()
+  }
+
+  status(): Status {
+    const { version, publisher, slabs, logFolder } = this.#sources
+    const { loadBalancers, targetGroups } = publisher.resources
+    const draining = publisher.draining
+    return {
+      version,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      workers: slabs().length,
+      snapshot: this.snapshot,
+      logFolder,
+      loadBalancers: loadBalancers.map(loadBalancer => this.#loadBalancer(loadBalancer)),
+      targetGroups: targetGroups.map(group =>
+        this.#targetGroup(
+          group,
+          draining.filter(target => target.group === group.arn),
+        ),
+      ),
+      faults: this.#faults.map(faultStatus),
+    }
+  }
+
+  #loadBalancer(loadBalancer: LoadBalancer): LoadBalancerStatus {
+    const slot = this.#sources.publisher.slotOfLoadBalancer(loadBalancer.arn)
+    const sum = (counter: LoadBalancerCounter) =>
+      this.#sources.slabs().reduce((total, slab) => total + slab.loadBalancer(slot, counter), 0)
+    return {
+      name: loadBalancer.name,
+      arn: loadBalancer.arn,
+      dnsName: loadBalancer.dnsName,
+      listeners: loadBalancer.listeners.map(listener => ({
+        protocol: listener.protocol,
+        port: listener.port,
+        addresses: listenerAddresses(loadBalancer, listener),
+        rules: listener.rules.length,
+      })),
+      activeConnections: sum('connectionsOpened') - sum('connectionsClosed'),
+      exchanges: sum('exchanges'),
+      counters: Object.fromEntries(shownCounters.map(counter => [counter, sum(counter)])),
+    }
+  }
+
+  #targetGroup(group: TargetGroup, draining: readonly DrainingTarget[]): TargetGroupStatus {
+    const targets = group.targets.map(target => {
+      const slot = this.#sources.publisher.slotOfTarget(group.arn, target)
+      return this.#target(target, slot, this.#sources.checker.health(slot))
+    })
+    const leaving = draining.map(target =>
+      this.#target(target, target.slot, { state: 'draining', reason: 'Target.DeregistrationInProgress' }),
+    )
+    return { name: group.name, arn: group.arn, targets: [...targets, ...leaving] }
+  }
+
+  #target(target: { ip: string; port: number }, slot: number, health: TargetHealth): TargetStatus {
+    const { states, checker, slabs } = this.#sources
+    const sum = (counter: TargetCounter) => slabs().reduce((total, slab) => total + slab.target(slot, counter), 0)
+    const { reason, description } = explain(health)
+    return {
+      id: target.ip,
+      port: target.port,
+      state: health.state,
+      reason,
+      description,
+      lastCheck: checker.lastProbe(slot)?.detail ?? null,
+      requests: sum('requestsBegun'),
+      requestsInFlight: states.requestsInFlight(slot),
+      faults: sum('faults'),
+    }
+  }
+}
+
+function explain(health: TargetHealth): { reason: string | null; description: string | null } {
+  if (health.state === 'healthy') return { reason: null, description: null }
+  const description = health.state === 'unhealthy' ? health.description : describeReason(health.reason)
+  return { reason: health.reason, description }
+}
+
+/** Where a listener can be reached. */
+export function listenerAddresses(loadBalancer: LoadBalancer, listener: Listener): string[] {
+  return loadBalancer.bind.map(ip => formatAddress(ip, listener.bindPort))
+}
+
+function faultStatus(event: FaultEvent): FaultStatus {
+  return {
+    at: new Date(event.atMs).toISOString(),
+    fault: event.fault,
+    text: faultRow(event.fault).text,
+    statusCode: event.statusCode,
+    request: event.request,
+    target: event.targetAddress,
+    loadBalancer: event.loadBalancer,
+    traceId: event.traceId === '' ? null : event.traceId,
+  }
+}

@@ -1,0 +1,410 @@
+/** Wires the rooms together: the command line, and what a running load balancer is made of. Nothing is decided here. */
+
+import { readFileSync, watch } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { Command, InvalidArgumentError } from 'commander'
+import { systemClock } from './base/clock.ts'
+import { type Config, type ConfigProblem, formatProblem, loadConfig } from './control/config.ts'
+import { quickConfig } from './control/config-quick.ts'
+import { claimDataFolder, type DataFolder, DataFolderInUse } from './control/data-folder.ts'
+import { Publisher } from './control/publisher.ts'
+import { listenerAddresses, StatusReporter } from './control/status.ts'
+import { type StatusServer, startStatusServer } from './control/status-server.ts'
+import { HealthChecker } from './health/checker.ts'
+import { shutdownGraceMs } from './model/limits.ts'
+import type { Resources } from './model/resources.ts'
+import { TargetStates } from './model/target-states.ts'
+import { whyNotFree } from './net/port-check.ts'
+import { LogDelivery } from './observe/log-delivery.ts'
+import { randomName } from './observe/log-files.ts'
+import { sharesPorts, Workers } from './proxy/workers.ts'
+import { Display } from './ui/cli/display.ts'
+import { runStatus } from './ui/cli/status.ts'
+import { runValidate } from './ui/cli/validate.ts'
+
+const defaultApiPort = 4580
+const defaultDataFolder = '.openalb'
+/** An editor writes a file in several steps. */
+const watchSettleMs = 100
+
+export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+
+type UpOptions = {
+  to: string[]
+  listen?: number
+  apiPort: number
+  data: string
+  workers?: number
+  portOffset: number
+  watch: boolean
+  quiet: boolean
+}
+
+/** @returns the exit code: 0 all well, 1 a problem was found, 2 wrong usage or configuration */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0
+  const program = new Command('openalb')
+    .description('An Application Load Balancer that runs anywhere, and says why when something goes wrong.')
+    .version(version)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      'after',
+      examples(
+        'openalb up --to 127.0.0.1:3000',
+        'openalb up openalb.yaml --watch',
+        'openalb validate openalb.yaml',
+        'openalb status --json',
+      ),
+    )
+  program
+    .command('up')
+    .description('Serve what the configuration files describe, or one load balancer in front of the targets of --to.')
+    .argument('[config...]', 'configuration files; - is standard input')
+    .option('--to <host:port>', 'a target; may be given several times', (to: string, all: string[]) => [...all, to], [])
+    .option('--listen <port>', 'with --to: the port of the listener (default: 8080)', parsePort)
+    .option(
+      '--api-port <port>',
+      'where `openalb status` asks, on 127.0.0.1; 0 takes any',
+      parsePortOrAny,
+      defaultApiPort,
+    )
+    .option('--data <dir>', 'folder for state and access logs', defaultDataFolder)
+    .option('--workers <n>', 'threads that carry traffic (default: one per core)', parseCount)
+    .option('--port-offset <n>', 'added to listener ports below 1024: 8000 binds 80 as 8080', parseOffset, 0)
+    .option('--watch', 'apply changes of the files as they are saved (SIGHUP does so once)', false)
+    .option('--quiet', 'show no live state, only faults of our own', false)
+    .addHelpText(
+      'after',
+      examples(
+        'openalb up --to 127.0.0.1:3000',
+        'openalb up --listen 9000 --to 127.0.0.1:3001 --to 127.0.0.1:3002',
+        'openalb up openalb.yaml targets.yaml --watch',
+        'openalb up openalb.yaml --port-offset 8000',
+      ),
+    )
+    .action(async (files: string[], options: UpOptions) => {
+      exitCode = await up(files, options)
+    })
+  program
+    .command('validate')
+    .description('Say whether a configuration would be accepted, and what is wrong with it.')
+    .argument('<config...>', 'configuration files, read as one; - is standard input')
+    .option('--json', 'print problems as JSON', false)
+    .addHelpText(
+      'after',
+      examples('openalb validate openalb.yaml', 'openalb validate --json openalb.yaml | jq .problems'),
+    )
+    .action(async (files: string[], { json }: { json: boolean }) => {
+      exitCode = await runValidate(files, { json }, { loadConfig, formatProblem })
+    })
+  program
+    .command('status')
+    .description('Show targets, traffic and the last faults of a running load balancer.')
+    .option('--json', 'print everything as JSON', false)
+    .option('--api-port <port>', 'the API port it was started with', parsePort, defaultApiPort)
+    .addHelpText('after', examples('openalb status', "openalb status --json | jq '.targetGroups[].targets'"))
+    .action(async (options: { json: boolean; apiPort: number }) => {
+      exitCode = await runStatus(options)
+    })
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof Error && 'exitCode' in error)) throw error
+    // Commander has printed what was wrong; help and version are no error.
+    return error.exitCode === 0 ? 0 : 2
+  }
+  return exitCode
+}
+
+async function up(files: readonly string[], options: UpOptions): Promise<number> {
+  if (files.length === 0 && options.to.length === 0) {
+    return refuse('nothing to serve. Name a configuration file, or a target: openalb up --to 127.0.0.1:3000')
+  }
+  if (files.length > 0 && options.to.length > 0)
+    return refuse('--to stands for a configuration file: give one or the other')
+  if (options.listen !== undefined && options.to.length === 0) return refuse('--listen goes with --to')
+  const read = () =>
+    options.to.length > 0
+      ? quickConfig({ to: options.to, listenPort: options.listen ?? 8080, portOffset: options.portOffset })
+      : loadConfig(files, { portOffset: options.portOffset })
+  const result = await read()
+  if (!result.ok) return refuse(problemText(result.problems))
+  const running = new Running(options)
+  try {
+    await running.start(result.config)
+  } catch (error) {
+    await running.stop(0)
+    return refuse(startFailure(error, options))
+  }
+  const reload = async () => {
+    const next = await read()
+    if (next.ok) await running.reload(next.config)
+    else running.say(`the changed configuration was refused; the running one stays\n${problemText(next.problems)}`)
+  }
+  await stopSignal(reload, options.watch ? files.filter(file => file !== '-') : [])
+  running.say('stopping: no new connections, requests in flight may finish. Ctrl-C again ends at once')
+  process.once('SIGINT', () => process.exit(130))
+  await running.stop(shutdownGraceMs)
+  return 0
+}
+
+/** Everything that lives between the start and the stop of one load balancer process. */
+class Running {
+  readonly #options: UpOptions
+  readonly #states = new TargetStates()
+  readonly #token = randomName()
+  readonly #publisher: Publisher
+  readonly #checker: HealthChecker
+  #folder: DataFolder | null = null
+  #delivery: LogDelivery | null = null
+  #workers: Workers | null = null
+  #server: StatusServer | null = null
+  #reporter: StatusReporter | null = null
+  #display: Display | null = null
+  #reloads: Promise<void> = Promise.resolve()
+
+  constructor(options: UpOptions) {
+    this.#options = options
+    this.#checker = new HealthChecker({ clock: systemClock, states: this.#states, onChange: () => {} })
+    this.#publisher = new Publisher({
+      clock: systemClock,
+      states: this.#states,
+      onDrained: target => this.#workers!.cut([target.slot]),
+      onSlotFreed: (kind, slot) => {
+        for (const slab of this.#workers!.slabs) {
+          if (kind === 'target') slab.clearTarget(slot)
+          else slab.clearLoadBalancer(slot)
+        }
+      },
+    })
+  }
+
+  async start(config: Config): Promise<void> {
+    const { data, workers, apiPort } = this.#options
+    await checkPorts([], config.resources)
+    this.#folder = await claimDataFolder(data)
+    const logs = { folder: this.#folder.logs, token: this.#token, clock: systemClock }
+    this.#delivery = new LogDelivery({
+      ...logs,
+      onError: (path, error) => this.say(`cannot deliver ${path}: ${error.message}`),
+    })
+    await this.#delivery.start()
+    this.#workers = new Workers({
+      count: workers ?? availableParallelism(),
+      states: this.#states,
+      logFolder: logs.folder,
+      logToken: this.#token,
+      onFault: event => this.#reporter?.addFault(event),
+      onTrouble: message => this.say(message),
+    })
+    const { publisher, checker, states } = { publisher: this.#publisher, checker: this.#checker, states: this.#states }
+    const reporter = new StatusReporter({
+      clock: systemClock,
+      version,
+      publisher,
+      checker,
+      states,
+      slabs: () => this.#workers!.slabs,
+      logFolder: logs.folder,
+    })
+    this.#reporter = reporter
+    this.#server = await startStatusServer(apiPort, () => reporter.status())
+    await this.#publish(config)
+    this.#announce(config)
+    if (this.#options.quiet) return
+    this.#display = new Display({ clock: systemClock, stream: process.stdout, status: () => reporter.status() })
+    this.#display.start()
+  }
+
+  /** Applies the difference to another configuration; one at a time. What cannot be served leaves all as it is. */
+  reload(config: Config): Promise<void> {
+    this.#reloads = this.#reloads.then(async () => {
+      try {
+        await checkPorts(boundPorts(this.#publisher.resources), config.resources)
+        await this.#publish(config)
+        this.say(`configuration ${this.#reporter!.snapshot} is in force: ${summary(config.resources)}`)
+        for (const warning of config.warnings) this.say(`warning: ${formatProblem(warning)}`)
+      } catch (error) {
+        this.say(`the changed configuration was refused; the running one stays: ${startFailure(error, this.#options)}`)
+      }
+    })
+    return this.#reloads
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#checker.close()
+    this.#publisher.close()
+    await this.#workers?.stop(graceMs)
+    this.#display?.stop()
+    await this.#delivery?.close()
+    await this.#server?.close()
+    await this.#folder?.release()
+  }
+
+  say(text: string): void {
+    if (this.#display !== null) this.#display.say(text)
+    else console.error(text)
+  }
+
+  async #publish({ resources }: Config): Promise<void> {
+    const snapshot = this.#publisher.prepare(resources)
+    try {
+      await this.#workers!.publish(snapshot)
+    } catch (error) {
+      this.#publisher.rollBack(resources)
+      throw error
+    }
+    this.#publisher.commit(resources)
+    this.#reporter!.snapshot = snapshot.number
+    const used = usedGroups(resources)
+    this.#checker.apply(
+      resources.targetGroups.map(({ arn, name, healthCheck }, i) => ({
+        arn,
+        name,
+        healthCheck,
+        isInUse: used.has(arn),
+        targets: snapshot.targetGroups[i]!.targets,
+      })),
+    )
+  }
+
+  #announce({ resources, warnings, lab }: Config): void {
+    const lines: string[] = []
+    for (const loadBalancer of resources.loadBalancers) {
+      for (const listener of loadBalancer.listeners) {
+        const at = listenerAddresses(loadBalancer, listener).join(', ')
+        const own = listener.bindPort === listener.port ? '' : ` (port ${listener.port} to headers and logs)`
+        lines.push(`load balancer ${loadBalancer.name}: ${listener.protocol} on ${at}${own}`)
+      }
+    }
+    lines.push(`status and API: http://127.0.0.1:${this.#server!.port}/_openalb/status`)
+    lines.push(`access log: ${this.#folder!.logs}/access.log`)
+    if (!sharesPorts) lines.push('one worker: this platform cannot share a port between threads')
+    if (lab.healthCheckIntervalSecondsMin !== null) {
+      lines.push(
+        `lab: health check intervals down to ${lab.healthCheckIntervalSecondsMin} s are allowed, shorter than the service's 5 s`,
+      )
+    }
+    for (const warning of warnings) lines.push(`warning: ${formatProblem(warning)}`)
+    const first = resources.loadBalancers[0]?.listeners[0]
+    if (first !== undefined) lines.push(`Ready. Try: curl -v http://127.0.0.1:${first.bindPort}/`)
+    console.log(lines.join('\n'))
+  }
+}
+
+/** Resolves at SIGINT or SIGTERM; meanwhile SIGHUP and saved files reload. */
+function stopSignal(reload: () => Promise<void>, watched: readonly string[]): Promise<void> {
+  let settling: NodeJS.Timeout | undefined
+  const watchers = watched.map(file =>
+    watch(file, { persistent: false }, () => {
+      clearTimeout(settling)
+      settling = setTimeout(() => void reload(), watchSettleMs)
+    }),
+  )
+  const onHangUp = () => void reload()
+  process.on('SIGHUP', onHangUp)
+  return new Promise(resolve => {
+    const stop = () => {
+      for (const watcher of watchers) watcher.close()
+      process.removeListener('SIGHUP', onHangUp)
+      process.removeListener('SIGINT', stop)
+      process.removeListener('SIGTERM', stop)
+      resolve()
+    }
+    process.on('SIGINT', stop)
+    process.on('SIGTERM', stop)
+  })
+}
+
+class PortNotFree extends Error {
+  override readonly name = 'PortNotFree'
+}
+
+type BoundPort = { readonly key: string; readonly ip: string; readonly port: number; readonly name: string }
+
+function boundPorts({ loadBalancers }: Resources): BoundPort[] {
+  return loadBalancers.flatMap(({ name, bind, listeners }) =>
+    listeners.flatMap(({ bindPort }) =>
+      bind.map(ip => ({ key: `${name} ${ip} ${bindPort}`, ip, port: bindPort, name })),
+    ),
+  )
+}
+
+/** @param held are bound by this process already */
+async function checkPorts(held: readonly BoundPort[], resources: Resources): Promise<void> {
+  const known = new Set(held.map(({ ip, port }) => `${ip} ${port}`))
+  for (const { ip, port, name } of boundPorts(resources)) {
+    if (known.has(`${ip} ${port}`)) continue
+    const why = await whyNotFree(ip, port)
+    if (why !== null)
+      throw new PortNotFree(`load balancer ${name} cannot listen on ${ip} port ${port}: ${portText(why, port)}`)
+  }
+}
+
+function portText(code: string, port: number): string {
+  if (code === 'EADDRINUSE') return `another process listens there already. See which: ss -ltnp 'sport = :${port}'`
+  if (code === 'EACCES') return 'ports below 1024 need privileges. --port-offset 8000 binds 80 as 8080 and 443 as 8443'
+  if (code === 'EADDRNOTAVAIL') return 'this machine does not have that address'
+  return code
+}
+
+function startFailure(error: unknown, { apiPort }: UpOptions): string {
+  if (error instanceof PortNotFree || error instanceof DataFolderInUse) return error.message
+  if (!(error instanceof Error)) return String(error)
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE' && syscall === 'listen') {
+    return `the API port ${apiPort} is taken, perhaps by another openalb. Choose one with --api-port PORT, or 0 for any`
+  }
+  return error.message
+}
+
+function usedGroups({ loadBalancers }: Resources): Set<string> {
+  const actions = loadBalancers.flatMap(({ listeners }) =>
+    listeners.flatMap(({ defaultAction, rules }) => [defaultAction, ...rules.map(({ action }) => action)]),
+  )
+  return new Set(actions.flatMap(action => (action.type === 'forward' ? [action.targetGroup] : [])))
+}
+
+function summary({ loadBalancers, targetGroups }: Resources): string {
+  const targets = targetGroups.reduce((sum, group) => sum + group.targets.length, 0)
+  return `load balancers ${loadBalancers.length}, target groups ${targetGroups.length}, targets ${targets}`
+}
+
+function problemText(problems: readonly ConfigProblem[]): string {
+  return problems.map(formatProblem).join('\n')
+}
+
+function refuse(text: string): number {
+  console.error(text.includes('\n') ? text : `openalb: ${text}`)
+  return 2
+}
+
+function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map(line => `  ${line}`).join('\n')}`
+}
+
+function parsePort(text: string): number {
+  return parseWhole(text, 1, 65_535)
+}
+
+function parsePortOrAny(text: string): number {
+  return parseWhole(text, 0, 65_535)
+}
+
+function parseCount(text: string): number {
+  return parseWhole(text, 1, 256)
+}
+
+function parseOffset(text: string): number {
+  return parseWhole(text, 0, 64_511)
+}
+
+function parseWhole(text: string, min: number, max: number): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value
+  throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}, not '${text}'.`)
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2))

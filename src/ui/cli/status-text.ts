@@ -1,0 +1,64 @@
+/** Status as text: what the live display shows and `openalb status` prints. */
+
+import type { FaultStatus, LoadBalancerStatus, Status, TargetStatus } from '../../control/status.ts'
+
+export type Style = {
+  readonly good: (text: string) => string
+  readonly bad: (text: string) => string
+  readonly dim: (text: string) => string
+  readonly strong: (text: string) => string
+}
+
+export const plainStyle: Style = { good: t => t, bad: t => t, dim: t => t, strong: t => t }
+
+const sgr = (code: number) => (text: string) => `\u001b[${code}m${text}\u001b[0m`
+export const colorStyle: Style = { good: sgr(32), bad: sgr(31), dim: sgr(2), strong: sgr(1) }
+
+/** Colour where a person looks, unless they asked for none (https://no-color.org). */
+export function styleFor(stream: NodeJS.WriteStream): Style {
+  return stream.isTTY && !process.env.NO_COLOR ? colorStyle : plainStyle
+}
+
+/** @param rates exchanges per second by load balancer ARN, where they are known */
+export function statusLines(
+  status: Status,
+  style: Style,
+  rates: ReadonlyMap<string, number> = new Map(),
+  faultsMax = 5,
+): string[] {
+  const lines: string[] = []
+  for (const loadBalancer of status.loadBalancers) lines.push(loadBalancerLine(loadBalancer, style, rates))
+  for (const group of status.targetGroups) {
+    lines.push(`${style.strong(group.name)} ${style.dim('target group')}`)
+    if (group.targets.length === 0) lines.push('  no targets are registered: requests get 503')
+    for (const target of group.targets) lines.push(`  ${targetLine(target, style)}`)
+  }
+  const faults = status.faults.slice(-faultsMax)
+  if (faults.length > 0) lines.push(style.strong('last faults'))
+  for (const fault of faults) lines.push(`  ${faultLine(fault, style)}`)
+  return lines
+}
+
+function loadBalancerLine(loadBalancer: LoadBalancerStatus, style: Style, rates: ReadonlyMap<string, number>): string {
+  const listeners = loadBalancer.listeners.map(l => `${l.protocol} ${l.addresses.join(', ')}`).join('; ')
+  const rate = rates.get(loadBalancer.arn)
+  const parts = [
+    ...(rate === undefined ? [] : [`${rate.toFixed(rate < 10 ? 1 : 0)} requests/s`]),
+    `${loadBalancer.exchanges} requests`,
+    `${loadBalancer.activeConnections} connections`,
+  ]
+  return `${style.strong(loadBalancer.name)} ${style.dim(listeners)}  ${parts.join(', ')}`
+}
+
+export function targetLine(target: TargetStatus, style: Style): string {
+  const name = target.id.includes(':') ? `[${target.id}]:${target.port}` : `${target.id}:${target.port}`
+  const state = target.state === 'healthy' ? style.good(target.state) : style.bad(target.state)
+  const why = target.reason === null ? '' : ` ${target.reason}: ${target.description}`
+  const seen = target.state === 'unhealthy' && target.lastCheck !== null ? style.dim(` (${target.lastCheck})`) : ''
+  return `${name.padEnd(21)} ${state}${why}${seen}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
+}
+
+export function faultLine(fault: FaultStatus, style: Style): string {
+  const target = fault.target === null ? '' : ` ${fault.target}`
+  return `${fault.at.slice(11, 19)} ${style.bad(String(fault.statusCode))} ${fault.fault}${target}: ${fault.text} ${style.dim(fault.request)}`
+}
