@@ -24,7 +24,7 @@ export type FaultRow = {
   readonly text: string
 }
 
-export type FaultMetric = 'TargetConnectionErrorCount' | 'RejectedConnectionCount'
+export type FaultMetric = 'TargetConnectionErrorCount'
 
 const refused = { side: 'client', isRouted: false, targetTime: 'unset', metrics: [] } as const
 const badRequest = { ...refused, status: 400, answer: 'page', connection: 'close' } as const

@@ -41,9 +41,9 @@ export const shutdownGraceMs = 25_000
 
 /** Ours: idle connections that one worker keeps for one target; what is released beyond is closed. */
 export const idleConnectionsPerTargetMax = 1024
-/** Ours: bytes of pipelined requests held for one client while an earlier request is being answered. */
-export const pipelinedBytesMax = 64 * 1024
-/** Ours: bytes of a WebSocket or body chunk read at once. */
+/** Ours: finished exchanges that one worker keeps for reuse: as many as are in flight in a busy moment. */
+export const exchangesPooledMax = 4096
+/** Ours: bytes read at once; also the most that one client's pipelined requests hold, since reading pauses. */
 export const readBufferBytes = 64 * 1024
 
 /** Ours: rows of shared memory; a configuration beyond is refused. */

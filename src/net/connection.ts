@@ -38,6 +38,7 @@ export abstract class Connection implements Watched {
   bytesWritten = 0
   #paused = 0
   #ownBuffer: Buffer | null = null
+  #endsBulk = false
   #lent: Buffer[] | null = null
   readonly #wheelSlot: number
 
@@ -45,7 +46,7 @@ export abstract class Connection implements Watched {
     this.net = net
     this.lastActivity = net.clock.now()
     this.socket = open({
-      buffer: () => this.#ownBuffer ?? this.net.buffers.shared,
+      buffer: () => this.#nextBuffer(),
       callback: (size, bytes) => {
         if (!this.isClosed) this.onBytes(bytes as Buffer, size, this.#stamp())
         return true
@@ -97,12 +98,13 @@ export abstract class Connection implements Watched {
 
   /** From the next read on, bytes arrive in a buffer of the connection's own, which may be sent without a copy. */
   startBulk(): void {
+    this.#endsBulk = false
     this.#ownBuffer ??= this.net.buffers.take()
   }
 
+  /** The next read may still go into the connection's own buffer, so it is given back behind that. */
   endBulk(): void {
-    if (this.#ownBuffer !== null) this.net.buffers.give(this.#ownBuffer)
-    this.#ownBuffer = null
+    this.#endsBulk = true
   }
 
   /** Passes bytes just read here on to another connection, without a copy where the memory allows it. */
@@ -136,6 +138,18 @@ export abstract class Connection implements Watched {
     this.#closed()
   }
 
+  /** Asked for behind each read: only then does the socket let go of the buffer it had. */
+  #nextBuffer(): Buffer {
+    if (this.#endsBulk) this.#giveBack()
+    return this.#ownBuffer ?? this.net.buffers.shared
+  }
+
+  #giveBack(): void {
+    this.#endsBulk = false
+    if (this.#ownBuffer !== null) this.net.buffers.give(this.#ownBuffer)
+    this.#ownBuffer = null
+  }
+
   #stamp(): number {
     this.lastActivity = this.net.clock.now()
     return this.lastActivity
@@ -156,7 +170,7 @@ export abstract class Connection implements Watched {
     if (this.isClosed) return
     this.isClosed = true
     this.net.wheel.forget(this, this.#wheelSlot)
-    this.endBulk()
+    this.#giveBack()
     // Buffers lent to a socket that broke may still be in the kernel's hands: left to the garbage collector.
     this.#lent = null
     this.onClosed(this.#stamp())

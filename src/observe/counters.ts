@@ -14,6 +14,7 @@ export const loadBalancerCounters = [
   'exchanges',
   'RequestCount',
   'NewConnectionCount',
+  'RejectedConnectionCount',
   'receivedBytes',
   'sentBytes',
   'HTTP_Fixed_Response_Count',

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { type HeadFault, readRequestMeaning } from '../http/h1.ts'
 import { desyncReason } from '../model/desync.ts'
 import type { FaultCode } from '../model/faults.ts'
-import { halfClosedGraceMs, lingerMs } from '../model/limits.ts'
+import { exchangesPooledMax, halfClosedGraceMs, lingerMs } from '../model/limits.ts'
 import { formatAddress } from '../model/resources.ts'
 import { adoptAccepted } from '../net/accept.ts'
 import { Connection, Pause } from '../net/connection.ts'
@@ -215,13 +215,16 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     const held = this.#held
     this.#held = null
     if (held !== null && !this.isClosed) this.#read(held, 0, held.length, now)
-    if (this.#held === null) this.resume(Pause.pipelined)
+    if (this.#held !== null) return
+    this.resume(Pause.pipelined)
+    // A FIN that came while this waited means now what it would have meant then.
+    if (this.hasEnded && !this.isClosed) this.onEnd(now)
   }
 
   onExchangeFinished(isKept: boolean, now: number): void {
     const exchange = this.#exchange!
     this.#exchange = null
-    this.plane.exchanges.push(exchange)
+    if (this.plane.exchanges.length < exchangesPooledMax) this.plane.exchanges.push(exchange)
     if (this.isClosed) return
     this.resume(Pause.congestion)
     if (!isKept || (this.hasEnded && this.#held === null)) this.#closeGently(now)

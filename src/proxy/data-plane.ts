@@ -12,7 +12,7 @@ import type { Listener, RoutingAction } from '../model/resources.ts'
 import type { Snapshot, SnapshotLoadBalancer } from '../model/snapshot.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import { Buffers } from '../net/buffers.ts'
-import type { CounterSlab } from '../observe/counters.ts'
+import { type CounterSlab, LoadBalancerColumn } from '../observe/counters.ts'
 import type { WorkerLog } from '../observe/log-writer.ts'
 import { compileRules } from '../routing/rules.ts'
 import { TargetRegistry } from '../targets/target-group.ts'
@@ -148,6 +148,11 @@ export class DataPlane {
 
   #open(server: Server, running: RunningListener): BoundPort {
     const port: BoundPort = { server, running, isClosing: false }
+    // Out of descriptors: those who wait in the backlog are accepted when there are some again.
+    server.on('error', () => {
+      const { slot } = port.running.loadBalancer
+      this.#context.counters.countLoadBalancer(slot, LoadBalancerColumn.RejectedConnectionCount, 1)
+    })
     server.on('connection', (socket: Socket) => {
       new ClientConnection(this.#context, socket, port)
     })

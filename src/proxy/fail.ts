@@ -1,6 +1,7 @@
 /** Ends an exchange that something went wrong with: the fault table says how, this carries it out. */
 
 import { type FaultCode, faultRow } from '../model/faults.ts'
+import { Pause } from '../net/connection.ts'
 import { sendFaultAnswer } from './answer.ts'
 import { type Exchange, Side } from './exchange.ts'
 import { finishExchange } from './finish.ts'
@@ -42,5 +43,6 @@ function dropTarget(exchange: Exchange): void {
   }
   exchange.targetConnection = null
   exchange.isConnecting = false
+  exchange.client!.resume(Pause.congestion)
   if (targetConnection !== null) targetConnection.discard()
 }

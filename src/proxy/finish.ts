@@ -7,7 +7,7 @@ import { LoadBalancerColumn, TargetColumn } from '../observe/counters.ts'
 import type { Exchange } from './exchange.ts'
 
 /**
- * Whether the client connection carries another request:
+ * Whether the client connection carries another request; `isComplete` is the first two columns:
  *
  * | request read to its end | response sent whole | Connection: close said | kept |
  * | ----------------------- | ------------------- | ---------------------- | ---- |
@@ -16,14 +16,14 @@ import type { Exchange } from './exchange.ts'
  *
  * The target's connection is decided on in `settleTarget`: it needs the same of its own side.
  */
-export function finishExchange(exchange: Exchange, isKept: boolean, now: number): void {
+export function finishExchange(exchange: Exchange, isComplete: boolean, now: number): void {
   assert(!exchange.isFinished, 'an exchange finishes once')
   exchange.isFinished = true
   exchange.finishedAt = now
-  settleTarget(exchange, isKept)
+  settleTarget(exchange, isComplete)
   const client = exchange.client!
   record(exchange)
-  client.onExchangeFinished(isKept && !exchange.closesClient, now)
+  client.onExchangeFinished(isComplete && !exchange.closesClient, now)
 }
 
 /** Gives the connection back clean, or closes it; ends the count of requests in flight. */

@@ -52,7 +52,7 @@ export function relayRequestBytes(exchange: Exchange, bytes: Buffer, from: numbe
 export function endRequest(exchange: Exchange, now: number): void {
   exchange.moveRequest(Side.done)
   exchange.client!.endBulk()
-  if (exchange.responseSide === Side.done) finishExchange(exchange, !exchange.closesClient, now)
+  if (exchange.responseSide === Side.done) finishExchange(exchange, true, now)
 }
 
 export function targetConnected(exchange: Exchange, now: number): void {
@@ -124,7 +124,7 @@ function endBodyAtClose(exchange: Exchange, now: number): void {
 export function relayResponse(exchange: Exchange, bytes: Buffer, size: number, now: number): void {
   const connection = exchange.targetConnection!
   if (exchange.isTunnel) {
-    relayTunnelBytes(exchange, connection, bytes, size)
+    relayTunnelBytes(exchange, connection, bytes, 0, size)
     return
   }
   if (exchange.answeredAt === -1) exchange.answeredAt = now
@@ -140,10 +140,16 @@ export function relayResponse(exchange: Exchange, bytes: Buffer, size: number, n
   relayResponseBody(exchange, connection, bytes, at, size, now)
 }
 
-function relayTunnelBytes(exchange: Exchange, connection: TargetConnection, bytes: Buffer, size: number): void {
+function relayTunnelBytes(
+  exchange: Exchange,
+  connection: TargetConnection,
+  bytes: Buffer,
+  from: number,
+  to: number,
+): void {
   const client = exchange.client!
-  exchange.sentBytes += size
-  connection.passOn(bytes, 0, size, client)
+  exchange.sentBytes += to - from
+  connection.passOn(bytes, from, to, client)
   pauseWhileFull(exchange, connection)
 }
 
@@ -245,8 +251,9 @@ function relayResponseBody(
     failExchange(exchange, 'responseBodyMalformed', now)
   } else if (exchange.isTunnel) {
     client.readOn(now)
-    if (at < size) relayTunnelBytes(exchange, connection, bytes.subarray(at, size), size - at)
+    if (at < size) relayTunnelBytes(exchange, connection, bytes, at, size)
   } else if (body.isDone) {
+    connection.endBulk()
     if (at < size) exchange.keepsTarget = false
     endResponse(exchange, now)
   } else {

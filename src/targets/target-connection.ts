@@ -6,7 +6,7 @@
 import { connect } from 'node:net'
 import { ResponseHead } from '../http/h1.ts'
 import { connectTimeoutMs, idleConnectionsPerTargetMax } from '../model/limits.ts'
-import { Connection, type NetContext } from '../net/connection.ts'
+import { Connection, type NetContext, Pause } from '../net/connection.ts'
 import type { Target } from './target-group.ts'
 
 /** The one request that a connection carries at a time. */
@@ -95,6 +95,7 @@ export class TargetConnection extends Connection {
     }
     this.requestCount++
     this.endBulk()
+    this.resume(Pause.congestion)
     target.idle.push(this)
   }
 

@@ -20,6 +20,7 @@ export type HeadFault =
 
 const fieldStride = 4
 const initialHeadBytes = 1024
+const keptHeadBytesMax = 8 * 1024
 const initialFields = 32
 
 const versionPrefix = Buffer.from('HTTP/')
@@ -63,6 +64,8 @@ export abstract class Head {
   }
 
   reset(): void {
+    // One large head must not make every later one that reuses this object large.
+    if (this.bytes.length > keptHeadBytesMax) this.bytes = Buffer.allocUnsafeSlow(initialHeadBytes)
     this.length = 0
     this.minorVersion = 1
     this.fieldCount = 0

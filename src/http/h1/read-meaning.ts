@@ -44,8 +44,13 @@ export function readRequestMeaning(head: RequestHead): void {
         break
     }
   }
-  meaning.isWebSocketUpgrade = isWebSocket && meaning.wantsUpgrade && meaning.isGet && head.minorVersion === 1
   if (length !== noLength || hasCoding) settleBody(head, length, hasCoding, chunkedCount)
+  meaning.isWebSocketUpgrade =
+    isWebSocket &&
+    meaning.wantsUpgrade &&
+    meaning.isGet &&
+    head.minorVersion === 1 &&
+    meaning.bodyKind === BodyKind.none
 }
 
 /** @returns how often `chunked` was applied */
