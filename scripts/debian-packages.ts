@@ -1,0 +1,92 @@
+/**
+ * Programs of others that some tests run against. `npm test` installs the missing ones where it may (root, apt-get);
+ * a test whose program is missing all the same is skipped with that reason, see `test/support/needs.ts`.
+ */
+import { spawn } from 'node:child_process'
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+export type DebianPackage = {
+  readonly package: string
+  readonly command: string
+  readonly wantedBy: string
+}
+
+export const debianPackages = [
+  { package: 'nginx', command: 'nginx', wantedBy: 'tests with a real server as target; bench peer' },
+  { package: 'haproxy', command: 'haproxy', wantedBy: 'tests with another proxy as client; bench peer' },
+] as const satisfies readonly DebianPackage[]
+
+export type Command = (typeof debianPackages)[number]['command']
+
+/** Servers live in sbin, which is not on the PATH of every user. */
+const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']
+
+/** The full path of a command, or null. */
+export function findCommand(command: string): string | null {
+  for (const folder of folders) {
+    const path = join(folder, command)
+    try {
+      accessSync(path, constants.X_OK)
+      return path
+    } catch {
+      // Not in this folder: the next one may have it.
+    }
+  }
+  return null
+}
+
+/** @returns one line that says what was done or why not, or null when nothing was missing */
+export async function installDebianPackages(): Promise<string | null> {
+  const missing = debianPackages.filter(({ command }) => findCommand(command) === null).map(entry => entry.package)
+  if (missing.length === 0) return null
+  const names = missing.join(', ')
+  if (process.env.OPENALB_NO_INSTALL === '1') return `not installing ${names}: OPENALB_NO_INSTALL is set`
+  if (process.getuid?.() !== 0 || findCommand('apt-get') === null) {
+    return `${names} missing: they are installed only by root, with apt-get`
+  }
+  const failure = await withoutStartingServices(async () => {
+    const install = ['install', '-y', '-qq', '--no-install-recommends', ...missing]
+    if ((await aptGet(install, 120)) === null) return null
+    // The usual reason is that the machine has no package lists yet.
+    return (await aptGet(['update', '-qq'], 90)) ?? (await aptGet(install, 120))
+  })
+  return failure === null ? `installed ${names} for the tests` : `could not install ${names}: ${failure}`
+}
+
+/**
+ * A Debian package starts its server when it is installed, unless this script, if there is one, says no (101).
+ *
+ * @see https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
+ */
+async function withoutStartingServices<Value>(run: () => Promise<Value>): Promise<Value> {
+  const policy = '/usr/sbin/policy-rc.d'
+  if (existsSync(policy)) return run() // Containers often have one that says no already; it is not ours to change.
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    return await run()
+  } finally {
+    rmSync(policy, { force: true })
+  }
+}
+
+/** @returns null, or why it failed */
+function aptGet(args: readonly string[], limitSeconds: number): Promise<string | null> {
+  const child = spawn('apt-get', ['-o', 'DPkg::Lock::Timeout=60', ...args], {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: limitSeconds * 1000,
+  })
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', text => {
+    errors += text
+  })
+  return new Promise(resolve => {
+    child.once('error', error => resolve(error.message))
+    child.once('close', (code, signal) => {
+      if (code === 0) resolve(null)
+      else if (signal !== null) resolve(`apt-get ${args[0]} took more than ${limitSeconds} s`)
+      else resolve(errors.trim().split('\n').at(-1) || `apt-get ${args[0]} ended with ${code}`)
+    })
+  })
+}

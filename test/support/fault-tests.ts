@@ -1,0 +1,105 @@
+/** One test per row of the table of faults: what the client sees, the log says, the counters show. */
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type FaultCode, faultCodes, faults } from '../../src/model/faults.ts'
+import {
+  type LoadBalancerCounter,
+  loadBalancerCounters,
+  type TargetCounter,
+  targetCounters,
+} from '../../src/observe/counters.ts'
+import { assertShape, type LineShape } from './log-line.ts'
+import type { RawClient } from './raw-client.ts'
+import { type Scene, type SceneOptions, startScene } from './scene.ts'
+
+export type Outcome = {
+  readonly client: RawClient
+  /** Exactly what the client is sent; null where the test looked at that itself. */
+  readonly answer: string | null
+  /** What becomes of the client's connection then; `gone`: the client had left. */
+  readonly connection: 'keep-alive' | 'close' | 'gone'
+  readonly line: LineShape
+  /** Beside those that every exchange moves; received bytes where the log shows none of them. */
+  readonly counters: Partial<Record<LoadBalancerCounter, number>>
+  /** Of the first target, beside the requests begun and ended. */
+  readonly targetCounters?: Partial<Record<TargetCounter, number>>
+}
+
+type Provoke = (scene: Scene) => Promise<Outcome>
+type Options = SceneOptions | ((t: TestContext) => Promise<SceneOptions>)
+
+export class FaultTests {
+  readonly #covered = new Set<FaultCode>()
+
+  /** Registers a test that provokes this fault, and nothing else. */
+  provokes(code: FaultCode, how: string, options: Options, provoke: Provoke): void {
+    this.#covered.add(code)
+    test(`${code}: ${how}`, async t => {
+      const scene = await startScene(t, typeof options === 'function' ? await options(t) : options)
+      const outcome = await provoke(scene)
+      const { client, answer, connection, line } = outcome
+      if (answer !== null) {
+        const response = await client.readResponse((line.request ?? 'GET').split(' ')[0])
+        assert.equal(response.raw.toString('latin1'), answer)
+      }
+      if (connection === 'close') assertClosed(await client.readUntilClose())
+      await scene.recorded(1)
+      assert.deepEqual(scene.plane.faults, [code])
+      assertShape(await scene.line(), scene, client, line)
+      assertCounters(scene, code, outcome)
+      if (connection === 'keep-alive') await assertUsable(client)
+    })
+  }
+
+  /** Registers the test that no row of one side was forgotten. */
+  coverSide(side: 'client' | 'target' | 'balancer'): void {
+    test(`every fault of the ${side} is provoked here`, () => {
+      assert.deepEqual([...this.#covered].sort(), faultCodes.filter(code => faults[code].side === side).sort())
+    })
+  }
+}
+
+function assertClosed({ bytes, ending }: { readonly bytes: Buffer; readonly ending: string }): void {
+  assert.equal(bytes.toString('latin1'), '')
+  assert.equal(ending, 'fin')
+}
+
+/** The connection that an answer was sent on carries another request. */
+async function assertUsable(client: RawClient): Promise<void> {
+  await client.send('GET /next HTTP/1.1\r\nHost: a\r\n\r\n')
+  assert.ok((await client.readResponse()).status >= 200)
+}
+
+function assertCounters(scene: Scene, code: FaultCode, { line, counters, targetCounters: ofTarget }: Outcome): void {
+  const { counters: slab, states } = scene.plane
+  const [receivedBytes, sentBytes] = line.bytes.split(' ').map(Number) as [number, number]
+  const expected: Partial<Record<LoadBalancerCounter, number>> = {
+    connectionsOpened: 1,
+    NewConnectionCount: 1,
+    exchanges: 1,
+    receivedBytes,
+    sentBytes,
+    ...counters,
+  }
+  // When a client's connection is gone is a matter of its own; see `connections.test.ts`.
+  const moved = loadBalancerCounters.filter(name => name !== 'connectionsClosed')
+  assert.deepEqual(
+    nonZero(moved, name => slab.loadBalancer(0, name)),
+    nonZero(moved, name => expected[name] ?? 0),
+  )
+  assert.equal(slab.fault(0, code), 1)
+  for (const other of faultCodes) if (other !== code) assert.equal(slab.fault(0, other), 0)
+
+  const requests = line.target === null ? {} : { requestsBegun: 1, requestsEnded: 1 }
+  const expectedOfTarget: Partial<Record<TargetCounter, number>> = { ...requests, ...ofTarget }
+  assert.deepEqual(
+    nonZero(targetCounters, name => slab.target(0, name)),
+    nonZero(targetCounters, name => expectedOfTarget[name] ?? 0),
+  )
+  assert.equal(states.requestsInFlight(0), 0)
+}
+
+function nonZero<Name extends string>(names: readonly Name[], valueOf: (name: Name) => number): [Name, number][] {
+  return names.map((name): [Name, number] => [name, valueOf(name)]).filter(([, value]) => value !== 0)
+}

@@ -1,0 +1,120 @@
+/** A data plane in the test's own thread, with the clock in the test's hand: what a worker runs, less the thread. */
+
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ManualClock } from '../../src/base/clock.ts'
+import { formatProblem, parseConfig } from '../../src/control/config.ts'
+import { type DrainingTarget, Publisher } from '../../src/control/publisher.ts'
+import type { FaultCode } from '../../src/model/faults.ts'
+import { TargetStateCode, TargetStates } from '../../src/model/target-states.ts'
+import { CounterSlab } from '../../src/observe/counters.ts'
+import { WorkerLog } from '../../src/observe/log-writer.ts'
+import { DataPlane } from '../../src/proxy/data-plane.ts'
+
+export type PlaneOptions = {
+  /** YAML as in a config file; listener ports do not matter, the system chooses those that are bound. */
+  readonly config: string
+  /** Target states to begin with; healthy where nothing is said. */
+  readonly state?: TargetStateCode
+}
+
+/** Everything binds 127.0.0.1 and a port of the system's choice. */
+export async function startPlane(options: PlaneOptions): Promise<TestPlane> {
+  const folder = await mkdtemp(join(tmpdir(), 'openalb-plane-'))
+  const plane = new TestPlane(folder, options.state ?? TargetStateCode.healthy)
+  await plane.publish(options.config)
+  return plane
+}
+
+export class TestPlane {
+  readonly clock: ManualClock = new ManualClock(Date.UTC(2026, 0, 1, 12))
+  readonly states: TargetStates = new TargetStates()
+  readonly counters: CounterSlab = new CounterSlab()
+  readonly faults: FaultCode[] = []
+  readonly publisher: Publisher
+  readonly plane: DataPlane
+  readonly drained: DrainingTarget[] = []
+  readonly #folder: string
+  readonly #log: WorkerLog
+  readonly #newTargets: TargetStateCode
+
+  constructor(folder: string, newTargets: TargetStateCode) {
+    this.#folder = folder
+    this.#newTargets = newTargets
+    const { clock, states, counters } = this
+    this.#log = new WorkerLog({
+      folder,
+      token: 'test',
+      worker: 0,
+      clock,
+      onError: (_, error) => {
+        throw error
+      },
+    })
+    this.publisher = new Publisher({
+      clock,
+      states,
+      onDrained: target => {
+        this.drained.push(target)
+        this.plane.cutTargets(new Set([target.slot]))
+      },
+      onSlotFreed: () => {},
+    })
+    this.plane = new DataPlane({
+      clock,
+      states,
+      counters,
+      log: this.#log,
+      reusePort: false,
+      onFault: (_, fault) => this.faults.push(fault),
+    })
+  }
+
+  /** The port of the first listener. */
+  get port(): number {
+    return this.plane.addresses[0]!.port
+  }
+
+  /** Puts another configuration in force. */
+  async publish(config: string): Promise<void> {
+    const parsed = parseConfig([{ name: 'test.yaml', text: config }])
+    if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'))
+    const { loadBalancers, targetGroups } = parsed.config.resources
+    const resources = {
+      targetGroups,
+      loadBalancers: loadBalancers.map(loadBalancer => ({
+        ...loadBalancer,
+        bind: ['127.0.0.1'],
+        listeners: loadBalancer.listeners.map(listener => ({ ...listener, bindPort: 0 })),
+      })),
+    }
+    const snapshot = this.publisher.prepare(resources)
+    await this.plane.publish(snapshot)
+    this.publisher.commit(resources)
+    for (const { targets } of snapshot.targetGroups) {
+      for (const { slot } of targets) {
+        if (this.states.state(slot) === TargetStateCode.unused) this.states.setState(slot, this.#newTargets)
+      }
+    }
+  }
+
+  /** The access log so far. */
+  async logLines(): Promise<string[]> {
+    await this.#log.close()
+    const text = await readFile(join(this.#folder, 'access.log'), 'utf8').catch(() => '')
+    return text.split('\n').slice(0, -1)
+  }
+
+  async close(): Promise<void> {
+    await this.plane.stop(0)
+    this.publisher.close()
+    await this.#log.close()
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** The fields of an access-log line; quoted ones without their quotes. Field 1 is at index 1, as the service counts. */
+export function logFields(line: string): string[] {
+  return ['', ...(line.match(/"[^"]*"|\S+/g) ?? []).map(field => field.replace(/^"(.*)"$/, '$1'))]
+}

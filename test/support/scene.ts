@@ -1,0 +1,133 @@
+/** A load balancer with its targets and clients, the way most tests of the data plane begin; it ends with its test. */
+
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { type MisbehavingTarget, type Script, startTarget } from './misbehaving-target.ts'
+import { startPlane, type TestPlane } from './plane.ts'
+import { connectClient, type RawClient, type RawResponse } from './raw-client.ts'
+import { until } from './turns.ts'
+
+export type SceneOptions = {
+  /** The targets of group `app`, one per script. */
+  readonly targets?: readonly Script[]
+  /** Further targets of `app`, not run by the scene. */
+  readonly addresses?: readonly Address[]
+  /** The listener's own port. */
+  readonly port?: number
+  readonly attributes?: Attributes
+  readonly groupAttributes?: Attributes
+  readonly rules?: readonly unknown[]
+  /** Forwarding to `app` unless given. */
+  readonly defaultAction?: unknown
+}
+
+export type Address = { readonly id: string; readonly port: number }
+type Attributes = Readonly<Record<string, string>>
+
+export const forwardToApp = { type: 'forward', targetGroup: 'app' }
+
+export async function startScene(t: TestContext, options: SceneOptions = {}): Promise<Scene> {
+  const targets: MisbehavingTarget[] = []
+  for (const script of options.targets ?? []) targets.push(await startTarget(script))
+  const scene = new Scene(targets, options)
+  t.after(() => scene.close())
+  scene.plane = await startPlane({ config: scene.config() })
+  return scene
+}
+
+export class Scene {
+  plane!: TestPlane
+  readonly targets: readonly MisbehavingTarget[]
+  readonly #options: SceneOptions
+  readonly #clients: RawClient[] = []
+
+  constructor(targets: readonly MisbehavingTarget[], options: SceneOptions) {
+    this.targets = targets
+    this.#options = options
+  }
+
+  /** The first one. */
+  get target(): MisbehavingTarget {
+    return this.targets[0]!
+  }
+
+  get targetAddress(): string {
+    return `127.0.0.1:${this.target.port}`
+  }
+
+  get loadBalancer() {
+    return this.plane.publisher.resources.loadBalancers[0]!
+  }
+
+  get group() {
+    return this.plane.publisher.resources.targetGroups[0]!
+  }
+
+  /** The configuration as YAML, of which JSON is a part; `changes` outweigh what the scene began with. */
+  config(changes: Partial<SceneOptions> = {}): string {
+    const options = { ...this.#options, ...changes }
+    const own = this.targets.map(({ port }): Address => ({ id: '127.0.0.1', port }))
+    return JSON.stringify({
+      loadBalancers: [
+        {
+          name: 'web',
+          attributes: options.attributes ?? {},
+          listeners: [
+            {
+              protocol: 'HTTP',
+              port: options.port ?? 80,
+              defaultActions: [options.defaultAction ?? forwardToApp],
+              rules: options.rules ?? [],
+            },
+          ],
+        },
+      ],
+      targetGroups: [
+        {
+          name: 'app',
+          protocol: 'HTTP',
+          port: 80,
+          attributes: options.groupAttributes ?? {},
+          targets: changes.addresses ?? [...own, ...(options.addresses ?? [])],
+        },
+      ],
+    })
+  }
+
+  async client(host = '127.0.0.1', port = this.plane.port): Promise<RawClient> {
+    const client = await connectClient(port, host)
+    this.#clients.push(client)
+    return client
+  }
+
+  /** Sends one request on a connection of its own. */
+  async ask(request: string): Promise<RawResponse> {
+    const client = await this.client()
+    await client.send(request)
+    return client.readResponse(request.slice(0, request.indexOf(' ')))
+  }
+
+  /** Resolves when that many exchanges were recorded in all. */
+  async recorded(count: number): Promise<void> {
+    const counted = () => this.plane.counters.loadBalancer(0, 'exchanges')
+    await until(
+      () => counted() >= count,
+      () => `${count} exchanges to be recorded; ${counted()} were`,
+    )
+    assert.equal(counted(), count)
+  }
+
+  /** The line of the exchange that was recorded as number `at`, from 0. */
+  async line(at = 0): Promise<string> {
+    const lines = await this.plane.logLines()
+    const line = lines[at]
+    if (line === undefined) throw new Error(`no line ${at} among ${lines.length}`)
+    return line
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.#clients) client.close()
+    await this.plane?.close()
+    for (const target of this.targets) await target.close()
+  }
+}
