@@ -7,7 +7,7 @@
 
 import type { Clock, Timer } from '../base/clock.ts'
 import type { LoadBalancerArn, TargetGroupArn } from '../model/arns.ts'
-import { loadBalancerSlotsMax, targetSlotsMax } from '../model/limits.ts'
+import { loadBalancerSlotsMax, targetGroupSlotsMax, targetSlotsMax } from '../model/limits.ts'
 import type { Resources, TargetGroup } from '../model/resources.ts'
 import { formatAddress } from '../model/resources.ts'
 import type { Snapshot, SnapshotTarget } from '../model/snapshot.ts'
@@ -42,6 +42,7 @@ export class Publisher {
   readonly #options: PublisherOptions
   readonly #loadBalancerSlots = new Slots('load balancers', loadBalancerSlotsMax)
   readonly #targetSlots = new Slots('targets', targetSlotsMax)
+  readonly #groupSlots = new Slots('target groups', targetGroupSlotsMax)
   readonly #draining = new Map<string, Draining>()
   #resources: Resources = { loadBalancers: [], targetGroups: [] }
   #number = 0
@@ -76,6 +77,7 @@ export class Publisher {
       targetGroups: resources.targetGroups.map(({ arn, name, targets }) => ({
         arn,
         name,
+        slot: this.#groupSlots.of(arn),
         targets: targets.map(target => ({ ...target, slot: this.#targetSlots.of(targetKey(arn, target)) })),
       })),
     }
@@ -90,12 +92,14 @@ export class Publisher {
     for (const group of before.targetGroups) this.#drainRemoved(group, registered)
     const kept = new Set<string>(resources.loadBalancers.map(({ arn }) => arn))
     for (const { arn } of before.loadBalancers) if (!kept.has(arn)) this.#restLoadBalancer(arn)
+    this.#freeGroups(before, resources)
   }
 
   /** The workers refused it: slots that only it used are free again. */
   rollBack(refused: Resources): void {
     const kept = new Set<string>(this.#resources.loadBalancers.map(({ arn }) => arn))
     for (const { arn } of refused.loadBalancers) if (!kept.has(arn)) this.#loadBalancerSlots.free(arn)
+    this.#freeGroups(refused, this.#resources)
     const known = new Set(
       this.#resources.targetGroups.flatMap(group => group.targets.map(t => targetKey(group.arn, t))),
     )
@@ -118,6 +122,12 @@ export class Publisher {
   close(): void {
     for (const { timer } of this.#draining.values()) timer.cancel()
     this.#draining.clear()
+  }
+
+  /** A group's slot holds but its turn, so another group may have it at once. */
+  #freeGroups(from: Resources, kept: Resources): void {
+    const keptArns = new Set(kept.targetGroups.map(({ arn }) => arn))
+    for (const { arn } of from.targetGroups) if (!keptArns.has(arn)) this.#groupSlots.free(arn)
   }
 
   #drainRemoved(group: TargetGroup, registered: ReadonlySet<string>): void {

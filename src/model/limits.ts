@@ -49,6 +49,8 @@ export const readBufferBytes = 64 * 1024
 /** Ours: rows of shared memory; a configuration beyond is refused. */
 export const targetSlotsMax = 16_384
 export const loadBalancerSlotsMax = 256
+/** Target groups of a region, ALB and NLB together. */
+export const targetGroupSlotsMax = 3_000
 
 /** Ours: access-log bytes that a worker collects before it writes, at the latest after `logFlushMs`. */
 export const logBlockBytes = 256 * 1024

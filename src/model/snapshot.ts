@@ -17,6 +17,7 @@ export type Snapshot = {
 export type SnapshotLoadBalancer = LoadBalancer & { readonly slot: number }
 
 export type SnapshotTargetGroup = {
+  readonly slot: number
   readonly arn: TargetGroupArn
   readonly name: string
   readonly targets: readonly SnapshotTarget[]

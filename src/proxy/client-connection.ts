@@ -94,6 +94,10 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   #read(bytes: Buffer, from: number, end: number, now: number): void {
     let at = from
     while (at < end && !this.isClosed && this.#lingerUntil === -1) {
+      if (this.#exchange === null) {
+        at = skipEmptyLines(bytes, at, end)
+        if (at === end) return
+      }
       const exchange = this.#exchange ?? this.#beginExchange(now)
       if (exchange.requestSide === Side.head) {
         at = this.#readHead(exchange, bytes, at, end, now)
@@ -226,6 +230,8 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     this.#exchange = null
     if (this.plane.exchanges.length < exchangesPooledMax) this.plane.exchanges.push(exchange)
     if (this.isClosed) return
+    // The wait for the next request begins now, however long ago the last byte of this one came.
+    this.lastActivity = now
     this.resume(Pause.congestion)
     if (!isKept || (this.hasEnded && this.#held === null)) this.#closeGently(now)
     // Not from within whatever ended the exchange: its record is about to be used again.
@@ -247,24 +253,13 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     else if (exchange.isTunnel) {
       exchange.targetConnection?.socket.end()
       if (exchange.targetConnection?.hasEnded) finishExchange(exchange, false, now)
-    } else if (exchange.requestSide === Side.head) this.#endDuringHead(exchange, now)
-    else if (exchange.requestSide === Side.body) this.#leave(exchange, now)
+    } else if (exchange.requestSide !== Side.done) this.#leave(exchange, now)
     else if (exchange.responseSide === Side.head) {
       this.plane.clock.after(halfClosedGraceMs, () => {
         if (this.#exchange === exchange && exchange.responseSide === Side.head && !exchange.isFinished) {
           this.#leave(exchange, this.plane.clock.now())
         }
       })
-    }
-  }
-
-  /** Nothing but empty lines came: that is no request, and no line is logged. */
-  #endDuringHead(exchange: Exchange, now: number): void {
-    if (exchange.receivedBytes > 0) failExchange(exchange, 'clientGoneDuringHead', now)
-    else {
-      this.#exchange = null
-      this.plane.exchanges.push(exchange)
-      this.#closeGently(now)
     }
   }
 
@@ -373,10 +368,23 @@ function withoutMapping(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address
 }
 
+/**
+ * Empty lines before a request are no part of it, and no request by themselves: some clients end a body with one.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9112#section-2.2
+ */
+function skipEmptyLines(bytes: Buffer, from: number, end: number): number {
+  let at = from
+  while (at + 1 < end && bytes[at] === 0x0d && bytes[at + 1] === 0x0a) at += 2
+  return at
+}
+
 /** Refuses what must not go on, in the order in which the real service is known, or assumed, to look. */
 function checkRequestHead(exchange: Exchange): FaultCode | null {
   const { head } = exchange
   const { meaning } = head
+  // First, because the log names the host of refused requests, too.
+  const hasHost = readRequestTarget(exchange)
   if (desyncReason(meaning.desync).tier === 'Severe') return 'clientHeadMalformed'
   if (!meaning.isGet && !meaning.isHead && head.methodTo - head.methodFrom >= 5) {
     const method = head.text(head.methodFrom, head.methodTo)
@@ -384,7 +392,7 @@ function checkRequestHead(exchange: Exchange): FaultCode | null {
     if (method === 'CONNECT') return 'clientConnectMethod'
   }
   if (meaning.hasUnsupportedCoding) return 'clientTransferEncoding'
-  if (!readRequestTarget(exchange)) return 'clientHostMissing'
+  if (!hasHost) return 'clientHostMissing'
   if (hasTooManyForwardedFor(head)) return 'clientForwardedForTooLong'
   return null
 }

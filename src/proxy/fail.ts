@@ -12,9 +12,10 @@ import { finishExchange } from './finish.ts'
  */
 export function failExchange(exchange: Exchange, code: FaultCode, now: number): void {
   const row = faultRow(code)
-  exchange.fault = code
   dropTarget(exchange)
-  if (row.status !== null) exchange.statusCode = row.status
+  // Whoever was answered in full was: what spoils the rest of the request, if anything, changes nothing about it.
+  if (exchange.responseSide !== Side.done) exchange.fault = code
+  if (exchange.responseSide === Side.head && row.status !== null) exchange.statusCode = row.status
   if (exchange.responseSide !== Side.head || row.answer === 'none') {
     finishExchange(exchange, false, now)
     return
@@ -23,6 +24,8 @@ export function failExchange(exchange: Exchange, code: FaultCode, now: number): 
   exchange.answeredAt = -1
   exchange.targetStatusCode = -1
   if (row.connection === 'close' || exchange.plane.isStopping) exchange.closesClient = true
+  // For what is left of the request, the client has the whole idle timeout again.
+  exchange.client!.lastActivity = now
   sendFaultAnswer(exchange, row, exchange.statusCode, exchange.plane.dates.httpDate(now))
   endResponse(exchange, now)
 }

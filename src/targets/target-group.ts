@@ -31,45 +31,47 @@ export class Target {
 export class TargetGroup {
   readonly arn: TargetGroupArn
   readonly targets: readonly Target[]
-  #next: number
+  readonly #slot: number
+  #eligible: readonly Target[] = []
+  #eligibleGeneration = -1
 
-  /** @param next where the turn stands, so that a new configuration does not send everything to the first target */
-  constructor(arn: TargetGroupArn, targets: readonly Target[], next: number) {
+  /** @param slot of the group in shared memory */
+  constructor(arn: TargetGroupArn, slot: number, targets: readonly Target[]) {
     this.arn = arn
+    this.#slot = slot
     this.targets = targets
-    this.#next = next
-  }
-
-  get next(): number {
-    return this.#next
   }
 
   /**
-   * Picks the next healthy target in turn (`round_robin`).
-   *
-   * With no healthy target in the group, all registered ones take turns ("fail open"): an answer from a doubtful
-   * target beats no answer.
+   * Picks the next eligible target in turn (`round_robin`). The turn is shared by all workers, so that nobody can tell
+   * how many there are.
    *
    * @returns null only for an empty group; the caller answers with fault `groupEmpty`
-   * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
    */
   pickTarget(states: TargetStates): Target | null {
-    const count = this.targets.length
-    if (count === 0) return null
-    for (let i = 0; i < count; i++) {
-      const at = (this.#next + i) % count
-      const target = this.targets[at]!
-      if (states.state(target.slot) !== TargetStateCode.healthy) continue
-      this.#next = (at + 1) % count
-      return target
+    if (this.targets.length === 0) return null
+    const eligible = this.eligibleTargets(states)
+    return eligible[states.takeTurn(this.#slot) % eligible.length]!
+  }
+
+  /**
+   * The healthy targets; with none healthy, all registered ones ("fail open"): an answer from a doubtful target beats
+   * no answer.
+   *
+   * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+   */
+  eligibleTargets(states: TargetStates): readonly Target[] {
+    const { generation } = states
+    if (generation !== this.#eligibleGeneration) {
+      this.#eligibleGeneration = generation
+      const healthy = this.targets.filter(({ slot }) => states.state(slot) === TargetStateCode.healthy)
+      this.#eligible = healthy.length === 0 ? this.targets : healthy
     }
-    const at = this.#next % count
-    this.#next = (at + 1) % count
-    return this.targets[at]!
+    return this.#eligible
   }
 }
 
-/** All target groups of a worker, kept across snapshots so that connections and turns survive a change. */
+/** All target groups of a worker, kept across snapshots so that connections survive a change. */
 export class TargetRegistry {
   #groups = new Map<TargetGroupArn, TargetGroup>()
   #targets = new Map<number, Target>()
@@ -87,7 +89,7 @@ export class TargetRegistry {
       groups.map(group => {
         const idleTimeoutMs = idleTimeoutMsOf(group.arn)
         const targets = group.targets.map(target => this.#keepOrAdd(before, target, idleTimeoutMs))
-        return [group.arn, new TargetGroup(group.arn, targets, this.#groups.get(group.arn)?.next ?? 0)]
+        return [group.arn, new TargetGroup(group.arn, group.slot, targets)]
       }),
     )
     for (const [slot, target] of before) if (!this.#targets.has(slot)) deregister(target)

@@ -7,7 +7,7 @@
  */
 
 import { chunkOverheadBytesMax, chunkSizeDigitsMax } from '../../model/limits.ts'
-import { CR, HTAB, hexValue, LF, SP, valueByte } from '../tables.ts'
+import { CR, HTAB, hexValue, LF, SP, tokenByte, valueByte } from '../tables.ts'
 
 const State = {
   size: 0,
@@ -18,18 +18,20 @@ const State = {
   dataCr: 5,
   dataLf: 6,
   trailerStart: 7,
-  trailer: 8,
-  trailerLf: 9,
-  endLf: 10,
-  done: 11,
+  trailerName: 8,
+  trailer: 9,
+  trailerLf: 10,
+  endLf: 11,
+  done: 12,
 } as const
 type State = (typeof State)[keyof typeof State]
 
 /** 1 for the states whose bytes belong to what is passed on when the framing is kept. */
-const isKept = new Uint8Array(12)
+const isKept = new Uint8Array(13)
 for (const state of [State.size, State.sizeLf, State.data, State.dataCr, State.dataLf, State.endLf]) isKept[state] = 1
 
 const semicolon = 0x3b
+const colon = 0x3a
 
 export class ChunkedReader {
   /** What the last `read` found to pass on, as positions in the bytes it was given; equal when there is nothing. */
@@ -72,17 +74,17 @@ export class ChunkedReader {
         case State.size: {
           const value = hexValue[byte]!
           if (value !== 255) {
-            if (++this.#digits > chunkSizeDigitsMax) return this.#fail('chunk size has too many digits', at)
+            if (++this.#digits > chunkSizeDigitsMax) return this.#fail('chunk size has too many digits', from, at)
             this.#size = this.#size * 16 + value
             break
           }
-          if (this.#digits === 0) return this.#fail('chunk size must start with a hexadecimal digit', at)
+          if (this.#digits === 0) return this.#fail('chunk size must start with a hexadecimal digit', from, at)
           if (byte === CR) {
             state = State.sizeLf
             break
           }
           if (byte !== semicolon && byte !== SP && byte !== HTAB) {
-            return this.#fail('chunk size must end in CRLF', at)
+            return this.#fail('chunk size must end in CRLF', from, at)
           }
           state = byte === semicolon ? State.extension : State.blank
           if (keeps) {
@@ -93,8 +95,8 @@ export class ChunkedReader {
         }
         case State.blank:
           if (byte === semicolon) state = State.extension
-          else if (byte !== SP && byte !== HTAB) return this.#fail('only an extension may follow white space', at)
-          if (++this.#overhead > chunkOverheadBytesMax) return this.#fail('chunk extension is too long', at)
+          else if (byte !== SP && byte !== HTAB) return this.#fail('only an extension may follow white space', from, at)
+          if (++this.#overhead > chunkOverheadBytesMax) return this.#fail('chunk extension is too long', from, at)
           break
         case State.extension:
           if (byte === CR) {
@@ -102,12 +104,13 @@ export class ChunkedReader {
             if (keeps) from = at
             break
           }
-          if (valueByte[byte] === 0) return this.#fail('chunk extension holds a control byte', at)
-          if (++this.#overhead > chunkOverheadBytesMax) return this.#fail('chunk extension is too long', at)
+          if (valueByte[byte] === 0) return this.#fail('chunk extension holds a control byte', from, at)
+          if (++this.#overhead > chunkOverheadBytesMax) return this.#fail('chunk extension is too long', from, at)
           break
         case State.sizeLf:
-          if (byte !== LF) return this.#fail('chunk size must end in CRLF', at)
+          if (byte !== LF) return this.#fail('chunk size must end in CRLF', from, at)
           state = this.#size === 0 ? State.trailerStart : State.data
+          this.#overhead = 0
           if (state === State.trailerStart && keeps) {
             // What follows is passed on only if it is the closing empty line, so the span ends here for now.
             if (at + 2 < end && bytes[at + 1] === CR && bytes[at + 2] === LF) {
@@ -130,11 +133,11 @@ export class ChunkedReader {
           break
         }
         case State.dataCr:
-          if (byte !== CR) return this.#fail('chunk data must end in CRLF', at)
+          if (byte !== CR) return this.#fail('chunk data must end in CRLF', from, at)
           state = State.dataLf
           break
         case State.dataLf:
-          if (byte !== LF) return this.#fail('chunk data must end in CRLF', at)
+          if (byte !== LF) return this.#fail('chunk data must end in CRLF', from, at)
           state = State.size
           this.#size = 0
           this.#digits = 0
@@ -145,23 +148,29 @@ export class ChunkedReader {
             if (keeps) from = at
             break
           }
-          state = State.trailer
+          if (tokenByte[byte] === 0) return this.#fail('trailer field must begin with its name', from, at)
+          state = State.trailerName
           continue
+        case State.trailerName:
+          if (byte === colon) state = State.trailer
+          else if (tokenByte[byte] === 0) return this.#fail('trailer field name must end in a colon', from, at)
+          if (++this.#overhead > chunkOverheadBytesMax) return this.#fail('trailer section is too long', from, at)
+          break
         case State.trailer:
           if (byte === CR) state = State.trailerLf
-          else if (valueByte[byte] === 0) return this.#fail('trailer field holds a control byte', at)
-          if (++this.#overhead > chunkOverheadBytesMax) return this.#fail('trailer section is too long', at)
+          else if (valueByte[byte] === 0) return this.#fail('trailer field holds a control byte', from, at)
+          if (++this.#overhead > chunkOverheadBytesMax) return this.#fail('trailer section is too long', from, at)
           break
         case State.trailerLf:
-          if (byte !== LF) return this.#fail('trailer field must end in CRLF', at)
+          if (byte !== LF) return this.#fail('trailer field must end in CRLF', from, at)
           state = State.trailerStart
           break
         case State.endLf:
-          if (byte !== LF) return this.#fail('chunked body must end in CRLF', at)
+          if (byte !== LF) return this.#fail('chunked body must end in CRLF', from, at)
           this.#state = State.done
-          return this.#span(from, keeps ? at + 1 : from, at + 1)
+          return this.#span(from, at + 1, at + 1)
         default:
-          return this.#fail('nothing may follow', at)
+          return this.#fail('nothing may follow', from, at)
       }
       at++
     }
@@ -176,8 +185,9 @@ export class ChunkedReader {
     return next
   }
 
-  #fail(why: string, at: number): number {
+  /** What stands before the fault is passed on, as it would have been had the bytes been cut there. */
+  #fail(why: string, from: number, at: number): number {
     this.fault = why
-    return this.#span(at, at, at)
+    return this.#span(from, at, at)
   }
 }

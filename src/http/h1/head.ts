@@ -158,9 +158,7 @@ export abstract class Head {
         if (at < limit && bytes[at] === CR && this.#lineAt < 4) {
           next = this.readLineEnd(bytes, base, at, limit)
         } else {
-          next = this.#isLineTooLong(bytes, at, limit)
-            ? this.fail('startLineTooLong', 'start line is too long', this.#lineAt + this.#lineBytesMax)
-            : this.readStartLine(bytes, base, at, limit)
+          next = this.#readBoundedStartLine(bytes, base, at, limit)
           if (next >= 0) this.#hasStartLine = true
         }
       } else if (at < limit && bytes[at] === CR) {
@@ -181,12 +179,13 @@ export abstract class Head {
     }
   }
 
-  /** Only asked for start lines, whose parsing has no loop of its own to bound. */
-  #isLineTooLong(bytes: Uint8Array, at: number, limit: number): boolean {
+  /** A fault within the bound decides before the length does, since it came first. */
+  #readBoundedStartLine(bytes: Uint8Array, base: number, at: number, limit: number): number {
     const bound = at + this.#lineBytesMax
-    if (limit <= bound) return false
-    for (let i = at; i <= bound; i++) if (bytes[i] === CR || bytes[i] === LF) return false
-    return true
+    const isBeyond = limit > bound && bytes[bound] !== CR
+    const next = this.readStartLine(bytes, base, at, isBeyond ? bound + 1 : limit)
+    if (next !== incomplete || !isBeyond) return next
+    return this.fail('startLineTooLong', 'start line is too long', bound - base)
   }
 
   #readField(bytes: Uint8Array, base: number, nameFrom: number, limit: number): number {

@@ -45,6 +45,7 @@ export function readRequestMeaning(head: RequestHead): void {
     }
   }
   if (length !== noLength || hasCoding) settleBody(head, length, hasCoding, chunkedCount)
+  if (hasHigherVersion(head)) meaning.classify(Desync.NonCompliantVersion)
   meaning.isWebSocketUpgrade =
     isWebSocket &&
     meaning.wantsUpgrade &&
@@ -57,12 +58,25 @@ export function readRequestMeaning(head: RequestHead): void {
 function readCodings(head: RequestHead, i: number): number {
   let chunkedCount = 0
   for (const coding of head.text(head.valueFrom(i), head.valueTo(i)).toLowerCase().split(',')) {
-    const name = coding.split(';', 1)[0]!.trim()
+    const name = trimBlanks(coding.split(';', 1)[0]!)
     if (name === 'chunked') chunkedCount++
     else if (name === 'gzip' || name === 'deflate' || name === 'compress') head.meaning.hasUnsupportedCoding = true
     else if (name !== 'identity') head.meaning.classify(Desync.BadTransferEncoding)
   }
   return chunkedCount
+}
+
+/** `String.trim` would also remove a no-break space (0xa0), by which a coding hides from whoever reads it strictly. */
+function trimBlanks(text: string): string {
+  let from = 0
+  let to = text.length
+  while (from < to && isBlank(text.charCodeAt(from))) from++
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--
+  return text.slice(from, to)
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === SP || byte === HTAB
 }
 
 /** Transfer-Encoding outweighs Content-Length (RFC 9112, section 6.3); what was ambiguous about it is named. */
@@ -121,6 +135,11 @@ export function readResponseMeaning(head: ResponseHead, isHeadRequest: boolean):
   else meaning.bodyKind = length > 0 ? BodyKind.length : BodyKind.none
 }
 
+/** Whether it said HTTP/1.2 to 1.9, which is served as 1.1. The digit stands behind the target, at a fixed distance. */
+function hasHigherVersion(head: RequestHead): boolean {
+  return head.bytes[head.targetTo + ' HTTP/1.'.length]! > 0x31
+}
+
 function readMethod(head: RequestHead): void {
   const { bytes, methodFrom: from, methodTo: to } = head
   if (to - from === 3) head.meaning.isGet = bytes[from] === 0x47 && bytes[from + 1] === 0x45 && bytes[from + 2] === 0x54
@@ -154,7 +173,7 @@ function readConnection(head: Head, i: number, meaning: ConnectionMeaning): void
     let to = at
     while (to < end && bytes[to] !== 0x2c) to++
     let last = to
-    while (last > at && (bytes[last - 1] === SP || bytes[last - 1] === HTAB)) last--
+    while (last > at && isBlank(bytes[last - 1])) last--
     if (equalsFolded(bytes, at, last, closeToken)) meaning.wantsClose = true
     else if (equalsFolded(bytes, at, last, keepAliveToken)) meaning.wantsKeepAlive = true
     else if (equalsFolded(bytes, at, last, upgradeToken)) meaning.wantsUpgrade = true
@@ -163,7 +182,7 @@ function readConnection(head: Head, i: number, meaning: ConnectionMeaning): void
       meaning.nominated.push(head.text(at, last).toLowerCase())
     }
     at = to + 1
-    while (at < end && (bytes[at] === SP || bytes[at] === HTAB)) at++
+    while (at < end && isBlank(bytes[at])) at++
   }
 }
 

@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { within } from '../../test/support/deadline.ts'
+import { adoptAccepted } from './accept.ts'
+import { Pause } from './connection.ts'
+import { Net, type Opened, pattern, readBytes } from './net-test-support.ts'
+
+/** Sends until the kernel takes no more. @returns how many bytes it was given, the queued ones included */
+function fill({ connection }: Opened): number {
+  const { bytesWritten } = connection
+  while (!connection.isCongested) connection.send(Buffer.alloc(64 * 1024, 'f'), 0, 64 * 1024)
+  return connection.bytesWritten - bytesWritten
+}
+
+describe('a connection whose peer does not read', () => {
+  it('says that it is congested and still needs the memory, until the peer reads', async t => {
+    const opened = await new Net(t).open(adoptAccepted)
+    const { connection, peer } = opened
+    const filled = fill(opened)
+    assert.equal(connection.send(Buffer.from('last'), 0, 4), false, 'the memory is lent')
+    assert.equal(connection.events.includes('drained'), false)
+    const got = await within(readBytes(peer, filled + 4), () => 'all that was sent')
+    await within(connection.saw('drained'), () => 'the drain')
+    assert.equal(connection.isCongested, false)
+    assert(got.equals(Buffer.from(`${'f'.repeat(filled)}last`)))
+    assert.equal(connection.send(Buffer.from('x'), 0, 1), true, 'nothing is lent any more')
+  })
+
+  for (const isBulk of [false, true]) {
+    const how = isBulk ? "buffers of the connection's own" : 'the shared buffer'
+    it(`gets every byte passed on from ${how}, whatever is read meanwhile`, async t => {
+      const net = new Net(t)
+      const [from, to, busy] = await Promise.all([
+        net.open(adoptAccepted),
+        net.open(adoptAccepted),
+        net.open(adoptAccepted),
+      ])
+      if (isBulk) {
+        from.connection.startBulk()
+        busy.connection.startBulk()
+      }
+      const congested = Promise.withResolvers<void>()
+      from.connection.whenBytes = (bytes, size) => {
+        from.connection.passOn(bytes, 0, size, to.connection)
+        if (!to.connection.isCongested) return
+        from.connection.pause(Pause.congestion)
+        congested.resolve()
+      }
+      to.connection.whenDrained = () => from.connection.resume(Pause.congestion)
+      const sent = pattern(24_000_000)
+      from.peer.write(sent)
+      await within(congested.promise, () => 'congestion')
+      // Another connection reads through all the memory that is free, and gives it back.
+      const noise = Buffer.alloc(4_000_000, 0xee)
+      busy.peer.write(noise)
+      await within(busy.connection.receivedBytes(noise.length), () => 'the noise')
+      const taken = Array.from({ length: 80 }, () => net.buffers.take().fill(0xdd))
+      for (const buffer of taken) net.buffers.give(buffer)
+
+      const got = await within(readBytes(to.peer, sent.length), () => 'all that was passed on')
+      assert(got.equals(sent))
+      assert(to.connection.events.includes('drained'))
+    })
+  }
+
+  it('gives the memory it was lent back to the pool when it has drained', async t => {
+    const net = new Net(t)
+    const [from, to] = await Promise.all([net.open(adoptAccepted), net.open(adoptAccepted)])
+    const filled = fill(to)
+    const own = await readIntoOwnBuffer(from)
+    from.connection.passOn(own, 0, 5, to.connection)
+    assert.equal(net.buffers.given.includes(own), false, 'it is lent')
+    await within(readBytes(to.peer, filled + 5), () => 'all that was sent')
+    await within(to.connection.saw('drained'), () => 'the drain')
+    assert.equal(net.buffers.given.includes(own), true, 'it is back')
+  })
+
+  const todo = 'send has to reclaim where nothing is queued: no drain follows a queue this short'
+  it('gives memory back that it was lent for less than makes it congested', { todo }, async t => {
+    const net = new Net(t)
+    const [from, to] = await Promise.all([net.open(adoptAccepted), net.open(adoptAccepted)])
+    let sentBytes = 0
+    // Small writes until one is queued; a queue this short is no congestion, and ends in no drain.
+    for (let isQueued = false; !isQueued; sentBytes += 1024) isQueued = !to.connection.send(Buffer.alloc(1024), 0, 1024)
+    const own = await readIntoOwnBuffer(from)
+    from.connection.passOn(own, 0, 5, to.connection)
+    assert.deepEqual([to.connection.isCongested, net.buffers.given.includes(own)], [false, false])
+    await within(readBytes(to.peer, sentBytes + 5), () => 'all that was sent')
+    assert.equal(to.connection.socket.writableLength, 0)
+    to.connection.send(Buffer.from('x'), 0, 1)
+    assert.equal(net.buffers.given.includes(own), true, 'it is back')
+  })
+})
+
+/** Has the connection read `hello` into a buffer of its own. */
+async function readIntoOwnBuffer({ connection, peer }: Opened): Promise<Buffer> {
+  connection.startBulk()
+  peer.write('.') // the read that is under way still goes into the shared buffer
+  await within(connection.receivedBytes(1), () => 'a byte')
+  peer.write('hello')
+  await within(connection.receivedBytes(6), () => 'hello')
+  return connection.buffers.at(-1)!
+}
+
+describe('a connection', () => {
+  it('keeps its own buffer from others until its socket has the next one', async t => {
+    const net = new Net(t)
+    const opened = await net.open(adoptAccepted)
+    const { connection, peer } = opened
+    const own = await readIntoOwnBuffer(opened)
+    assert.notEqual(own, net.buffers.shared)
+    connection.endBulk()
+    assert.equal(net.buffers.given.includes(own), false, 'the socket still reads into it')
+    peer.write('next')
+    await within(connection.receivedBytes(10), () => 'next')
+    assert.equal(connection.buffers.at(-1), own)
+    assert.equal(net.buffers.given.includes(own), true)
+    peer.write('more')
+    await within(connection.receivedBytes(14), () => 'more')
+    assert.equal(connection.buffers.at(-1), net.buffers.shared)
+  })
+
+  it('reads again only when nobody holds it up any more', async t => {
+    const { connection, peer } = await new Net(t).open(adoptAccepted)
+    connection.pause(Pause.congestion)
+    connection.pause(Pause.pipelined)
+    connection.pause(Pause.pipelined)
+    connection.resume(Pause.pipelined)
+    assert.equal(connection.socket.isPaused(), true)
+    connection.resume(Pause.congestion)
+    peer.write('x')
+    await within(connection.receivedBytes(1), () => 'a byte')
+  })
+
+  it('sends nothing and takes no memory once it is closed', async t => {
+    const { connection } = await new Net(t).open(adoptAccepted)
+    connection.close()
+    assert.equal(connection.send(Buffer.from('x'), 0, 1), true)
+    assert.equal(connection.bytesWritten, 0)
+  })
+
+  it('says that it was closed once, at once, and leaves the wheel', async t => {
+    const net = new Net(t)
+    const { connection, peer } = await net.open(adoptAccepted)
+    assert.equal(net.wheel.size, 1)
+    connection.close()
+    assert.deepEqual(connection.events, ['closed'])
+    assert.equal(net.wheel.size, 0)
+    connection.close()
+    const closed = new Promise(resolve => connection.socket.once('close', resolve))
+    await within(
+      Promise.all([closed, new Promise(resolve => peer.resume().once('end', resolve))]),
+      () => "the peer's end",
+    )
+    assert.deepEqual(connection.events, ['closed'])
+  })
+
+  it('stamps when a byte last came, and ends at its deadline', async t => {
+    const net = new Net(t)
+    const { connection, peer } = await net.open(adoptAccepted)
+    net.clock.advance(500)
+    peer.write('x')
+    await within(connection.receivedBytes(1), () => 'a byte')
+    assert.equal(connection.lastActivity, 500)
+    connection.deadline = connection.lastActivity + 5000
+    net.clock.advance(4999)
+    assert.deepEqual(connection.events, ['bytes 1'])
+    net.clock.advance(1)
+    assert.deepEqual(connection.events, ['bytes 1', 'deadline', 'closed'])
+  })
+
+  it('hears nothing any more of what comes after it closed itself', async t => {
+    const { connection, peer } = await new Net(t).open(adoptAccepted)
+    connection.whenBytes = () => connection.close()
+    peer.write(pattern(300_000))
+    await within(connection.saw('closed'), () => 'the close')
+    await new Promise(resolve => setImmediate(resolve))
+    assert.equal(connection.events.filter(event => event.startsWith('bytes')).length, 1)
+  })
+})
