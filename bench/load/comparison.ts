@@ -1,0 +1,165 @@
+/** The whole run: peers take turns, round after round, and whoever cannot take part is named. */
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Children } from './children.ts'
+import { type FlatResult, measureFlat } from './flat.ts'
+import { type IdleSample, measureIdle } from './idle-connections.ts'
+import { checkSameWork, measure, type Sample } from './measure.ts'
+import type { Options } from './options.ts'
+import { type PeerName, type RunningPeer, startPeer, titles } from './peers.ts'
+import { loadCases, startTarget } from './targets.ts'
+
+export type Report = {
+  /** By case, then by peer; one entry per round, null where the peer failed. */
+  readonly load: ReadonlyMap<string, ReadonlyMap<PeerName, (Sample | null)[]>>
+  readonly idle: ReadonlyMap<PeerName, (IdleSample | null)[]>
+  readonly flat: FlatResult | null
+  /** What went wrong, by peer. */
+  readonly failures: ReadonlySet<string>
+}
+
+export type Setting = {
+  readonly options: Options
+  /** Those asked for and installed. */
+  readonly peers: readonly PeerName[]
+  readonly children: Children
+  readonly folder: string
+  readonly profileFolder: string | null
+  readonly progress: (text: string) => void
+}
+
+/** A fresh process has code to compile before its first case. */
+const firstWarmSeconds = 2
+const warmSeconds = 1
+/** A CPU profile takes a while to write. */
+const stopPatienceMs = 20_000
+
+export class Comparison {
+  readonly #setting: Setting
+  readonly #failures = new Set<string>()
+  #targetPort = 0
+
+  constructor(setting: Setting) {
+    this.#setting = setting
+  }
+
+  async run(): Promise<Report> {
+    const { options, children, folder } = this.#setting
+    const targetFolder = join(folder, 'target')
+    mkdirSync(targetFolder, { recursive: true })
+    const target = await startTarget(children, targetFolder)
+    this.#targetPort = target.port
+    const load = await this.#runLoad()
+    const idle = options.cases.includes('idle') ? await this.#runIdle() : new Map<PeerName, (IdleSample | null)[]>()
+    const flat = options.cases.includes('flat') ? await this.#runFlat() : null
+    await children.stop(target.child)
+    return { load, idle, flat, failures: this.#failures }
+  }
+
+  async #runLoad(): Promise<Report['load']> {
+    const { options, peers } = this.#setting
+    const cases = loadCases.filter(loadCase => options.cases.includes(loadCase.name))
+    const results = new Map(cases.map(loadCase => [loadCase.name, emptyRounds<Sample>(peers, options.rounds)]))
+    for (let round = 0; round < options.rounds && cases.length > 0; round++) {
+      const running = await this.#startAll(rotate(peers, round), `round-${round + 1}`)
+      for (const [at, loadCase] of cases.entries()) {
+        for (const peer of running) {
+          this.#setting.progress(`round ${round + 1}/${options.rounds}  ${loadCase.name}  ${titles[peer.name]}`)
+          const warm = at === 0 ? firstWarmSeconds : warmSeconds
+          const sample = await this.#attempt(peer.name, `${loadCase.name}, round ${round + 1}`, () =>
+            measure(this.#setting.children, this.#setting.folder, peer, loadCase, warm, options.measureSeconds),
+          )
+          results.get(loadCase.name)!.get(peer.name)![round] = sample
+        }
+      }
+      await this.#stopAll(running, `round-${round + 1}`)
+    }
+    return results
+  }
+
+  async #runIdle(): Promise<Report['idle']> {
+    const { options, peers } = this.#setting
+    const results = emptyRounds<IdleSample>(peers, options.idleRounds)
+    for (let round = 0; round < options.idleRounds; round++) {
+      for (const name of rotate(peers, round)) {
+        this.#setting.progress(`round ${round + 1}/${options.idleRounds}  idle connections  ${titles[name]}`)
+        results.get(name)![round] = await this.#withFresh(name, `idle-${round + 1}`, peer =>
+          measureIdle(this.#setting.children, this.#setting.folder, peer),
+        )
+      }
+    }
+    return results
+  }
+
+  async #runFlat(): Promise<FlatResult | null> {
+    if (!this.#setting.peers.includes('openalb')) return null
+    const { flatRequests } = this.#setting.options
+    this.#setting.progress(`flat memory  OpenALB, ${flatRequests} requests`)
+    return this.#withFresh('openalb', 'flat', peer =>
+      measureFlat(this.#setting.children, this.#setting.folder, peer, flatRequests),
+    )
+  }
+
+  async #withFresh<Result>(
+    name: PeerName,
+    stage: string,
+    use: (peer: RunningPeer) => Promise<Result>,
+  ): Promise<Result | null> {
+    const [peer] = await this.#startAll([name], stage)
+    if (peer === undefined) return null
+    const result = await this.#attempt(name, stage, () => use(peer))
+    await this.#stopAll([peer], stage)
+    return result
+  }
+
+  async #startAll(names: readonly PeerName[], stage: string): Promise<RunningPeer[]> {
+    const { children, folder, options, profileFolder } = this.#setting
+    const running: RunningPeer[] = []
+    for (const name of names) {
+      const peer = await this.#attempt(name, stage, async () => {
+        const started = await startPeer(name, {
+          children,
+          folder: join(folder, stage, name),
+          targetPort: this.#targetPort,
+          openalbCommand: options.openalbCommand,
+          baseCommand: options.baseCommand,
+          profileFolder,
+        })
+        await checkSameWork(started)
+        return started
+      })
+      if (peer !== null) running.push(peer)
+    }
+    return running
+  }
+
+  /** Logs of a round are large, so they go with it. */
+  async #stopAll(running: readonly RunningPeer[], stage: string): Promise<void> {
+    const { children, folder, options } = this.#setting
+    const all = running.flatMap(peer => [peer.child, ...peer.companions])
+    await Promise.all(all.map(child => children.stop(child, stopPatienceMs)))
+    if (!options.keep) rmSync(join(folder, stage), { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  /** A peer that fails is reported and does not end the run. */
+  async #attempt<Result>(name: PeerName, stage: string, work: () => Promise<Result>): Promise<Result | null> {
+    try {
+      return await work()
+    } catch (error) {
+      const failure = `${titles[name]} (${stage}): ${error instanceof Error ? error.message : String(error)}`
+      this.#failures.add(failure)
+      this.#setting.progress(failure)
+      return null
+    }
+  }
+}
+
+function emptyRounds<Kind>(peers: readonly PeerName[], rounds: number): Map<PeerName, (Kind | null)[]> {
+  return new Map(peers.map(name => [name, new Array<Kind | null>(rounds).fill(null)]))
+}
+
+/** Whoever goes first in one round goes last in the next, so that no place in the order is anyone's. */
+function rotate<Item>(items: readonly Item[], by: number): Item[] {
+  const start = by % Math.max(1, items.length)
+  return [...items.slice(start), ...items.slice(0, start)]
+}
