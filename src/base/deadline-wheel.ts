@@ -9,6 +9,7 @@ import type { Clock } from './clock.ts'
 export type Watched = {
   /** When it falls due by the clock's `now`, or Infinity. Must be more than a turn of the wheel away when it is first set. */
   deadlineMs(): number
+  /** Must move the deadline or leave the wheel; it may otherwise be told again at once. */
   onDeadline(nowMs: number): void
 }
 

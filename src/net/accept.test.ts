@@ -39,16 +39,12 @@ describe('an adopted socket', () => {
 })
 
 const ways = [
-  { name: 'an adopted socket', adopt: adoptAccepted, skip: false },
-  {
-    name: 'a socket that is read by events',
-    adopt: adoptWithoutHandle,
-    skip: 'readByEvents has to resume a socket that was accepted paused; until then it never reads',
-  },
+  { name: 'an adopted socket', adopt: adoptAccepted },
+  { name: 'a socket that is read by events', adopt: adoptWithoutHandle },
 ] as const
 
-for (const { name, adopt, skip } of ways) {
-  describe(`${name}, like any other,`, { skip }, () => {
+for (const { name, adopt } of ways) {
+  describe(`${name}, like any other,`, () => {
     it('delivers bytes whole and in order', async t => {
       const { connection, peer } = await new Net(t).open(adopt)
       const sent = pattern(1_000_000)

@@ -21,10 +21,10 @@ export function adoptAccepted(accepted: Socket, read: SocketRead): Socket {
   return socket
 }
 
-/** Also for sockets that have no handle of the expected kind. */
+/** Also for sockets that have no handle of the expected kind; one that was accepted paused is set going. */
 export function readByEvents(socket: Socket, read: SocketRead): Socket {
   socket.on('data', bytes => {
     read.callback(bytes.length, bytes as unknown as Uint8Array)
   })
-  return socket
+  return socket.resume()
 }

@@ -10,6 +10,8 @@ import type { Connection } from './connection.ts'
 
 const pooledMax = 64
 const outBytes = 128 * 1024
+/** Less than this is not worth keeping: most messages would outgrow it. */
+const outBytesMin = 32 * 1024
 
 export class Buffers {
   readonly shared: Buffer = Buffer.allocUnsafeSlow(readBufferBytes)
@@ -61,11 +63,16 @@ export class OutBuffer {
     this.bytes[this.length++] = 0x30 + (value % 10)
   }
 
-  /** Sends everything and is empty again; memory that the socket still needs is replaced. */
+  /**
+   * Sends everything and is empty again. What the socket still needs is left to it and the memory behind is used on, so
+   * that many small messages to somebody who does not read cost little more than their bytes.
+   */
   sendTo(connection: Connection): void {
     const size = this.length
     this.length = 0
-    if (!connection.send(this.bytes, 0, size)) this.bytes = Buffer.allocUnsafeSlow(outBytes)
-    else if (this.bytes.length > outBytes) this.bytes = Buffer.allocUnsafeSlow(outBytes)
+    const isOurs = connection.send(this.bytes, 0, size)
+    const left = this.bytes.length - size
+    if (this.bytes.length > outBytes || (!isOurs && left < outBytesMin)) this.bytes = Buffer.allocUnsafeSlow(outBytes)
+    else if (!isOurs) this.bytes = this.bytes.subarray(size)
   }
 }

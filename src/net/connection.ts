@@ -16,6 +16,9 @@ export const Pause = {
   pipelined: 2,
 } as const
 
+/** Fewer bytes are copied for a receiver that has a queue, instead of lending it the buffer that they stand in. */
+const lentBytesMin = 16 * 1024
+
 /** What every connection of a worker shares. */
 export type NetContext = {
   readonly clock: Clock
@@ -88,6 +91,7 @@ export abstract class Connection implements Watched {
    */
   send(bytes: Buffer, from: number, to: number): boolean {
     if (this.isClosed || from === to) return true
+    if (this.#lent !== null) this.#reclaim()
     this.bytesWritten += to - from
     const socket = this.socket
     const hasRoom = socket.write(bytes.subarray(from, to))
@@ -110,7 +114,8 @@ export abstract class Connection implements Watched {
   /** Passes bytes just read here on to another connection, without a copy where the memory allows it. */
   passOn(bytes: Buffer, from: number, to: number, receiver: Connection): void {
     const { shared, out } = this.net.buffers
-    if (bytes === shared) {
+    // Who does not read must not hold a whole buffer for each small piece.
+    if (bytes === shared || (to - from < lentBytesMin && receiver.socket.writableLength > 0)) {
       out.reserve(to - from)
       out.copy(bytes, from, to)
       out.sendTo(receiver)
