@@ -12,6 +12,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout } from 'node:timers/promises'
 import { createGzip } from 'node:zlib'
 import type { Clock, Timer } from '../base/clock.ts'
 import {
@@ -32,6 +33,12 @@ import {
 export const deliveryPassMs = 5_000
 const temporarySuffix = '.log.gz.tmp'
 const readBytes = 256 * 1024
+/**
+ * What is compressed in one go, a third of a millisecond, and the pause behind it. On a core that is busy with traffic,
+ * compressing 64 MB at a stretch showed as a p99 of 12 ms instead of 4 ms; this way it takes a sixth of a core.
+ */
+const pieceBytes = 128 * 1024
+const pauseMs = 2
 /** Nearly twice as fast as the default on access logs, for 4 % more bytes: processor time belongs to the traffic. */
 const gzipLevel = 2
 const lineEnd = 0x0a
@@ -163,12 +170,24 @@ export class LogDelivery {
     const temporary = join(spoolFolder(this.#folder), `${randomName()}${temporarySuffix}`)
     try {
       const file = createWriteStream(temporary, { flags: 'wx', flush: true })
-      await pipeline(contents(pieces), createGzip({ level: gzipLevel, chunkSize: readBytes }), file)
+      await pipeline(this.#contents(pieces), createGzip({ level: gzipLevel, chunkSize: readBytes }), file)
       await mkdir(dirname(object), { recursive: true })
       await rename(temporary, object)
     } catch (error) {
       await rm(temporary, { force: true })
       throw error
+    }
+  }
+
+  /** In pieces with a pause behind each, unless the process is about to end: what is compressed is in no hurry, and traffic is. */
+  async *#contents(pieces: readonly Piece[]): AsyncGenerator<Buffer> {
+    for (const { path, bytes } of pieces) {
+      if (bytes === 0) continue
+      for await (const piece of createReadStream(path, { end: bytes - 1, highWaterMark: pieceBytes })) {
+        yield piece as Buffer
+        // Real time, whatever the clock says: this is about the processor, not about when something falls due.
+        if (!this.#isClosed) await setTimeout(pauseMs)
+      }
     }
   }
 
@@ -229,12 +248,6 @@ async function wholeLines(path: string): Promise<Piece> {
     return { path, bytes: 0 }
   } finally {
     await file.close()
-  }
-}
-
-async function* contents(pieces: readonly Piece[]): AsyncGenerator<Buffer> {
-  for (const { path, bytes } of pieces) {
-    if (bytes > 0) yield* createReadStream(path, { end: bytes - 1, highWaterMark: readBytes })
   }
 }
 
