@@ -1,15 +1,16 @@
 /** Wires the rooms together: the command line, and what a running load balancer is made of. Nothing is decided here. */
 
-import { readFileSync, watch } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
 import { systemClock } from './base/clock.ts'
-import { type Config, type ConfigProblem, formatProblem, loadConfig } from './control/config.ts'
+import { type Config, type ConfigProblem, type ConfigResult, formatProblem, loadConfig } from './control/config.ts'
 import { quickConfig } from './control/config-quick.ts'
 import { claimDataFolder, type DataFolder, DataFolderInUse } from './control/data-folder.ts'
 import { Publisher } from './control/publisher.ts'
 import { listenerAddresses, StatusReporter } from './control/status.ts'
 import { type StatusServer, startStatusServer } from './control/status-server.ts'
+import { watchFiles } from './control/watch-files.ts'
 import { HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
 import type { Resources } from './model/resources.ts'
@@ -24,8 +25,6 @@ import { runValidate } from './ui/cli/validate.ts'
 
 const defaultApiPort = 4580
 const defaultDataFolder = '.openalb'
-/** An editor writes a file in several steps. */
-const watchSettleMs = 100
 
 export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
@@ -131,21 +130,22 @@ async function up(files: readonly string[], options: UpOptions): Promise<number>
       : loadConfig(files, { portOffset: options.portOffset })
   const result = await read()
   if (!result.ok) return refuse(problemText(result.problems))
+  // Whoever reads our output may leave (`| head`, a closed terminal): that is no reason to stop serving.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const running = new Running(options)
+  let stopped: Promise<void>
   try {
     await running.start(result.config)
+    stopped = stopSignal(() => running.reload(read), options.watch ? files.filter(file => file !== '-') : [])
   } catch (error) {
     await running.stop(0)
     return refuse(startFailure(error, options))
   }
-  const reload = async () => {
-    const next = await read()
-    if (next.ok) await running.reload(next.config)
-    else running.say(`the changed configuration was refused; the running one stays\n${problemText(next.problems)}`)
-  }
-  await stopSignal(reload, options.watch ? files.filter(file => file !== '-') : [])
-  running.say('stopping: no new connections, requests in flight may finish. Ctrl-C again ends at once')
+  // Only now, for it says Ready: from here on a signal is heard.
+  running.announce(result.config)
+  await stopped
   process.once('SIGINT', () => process.exit(130))
+  running.say('stopping: no new connections, requests in flight may finish. Ctrl-C again ends at once')
   await running.stop(shutdownGraceMs)
   return 0
 }
@@ -212,15 +212,17 @@ class Running {
     this.#reporter = reporter
     this.#server = await startStatusServer(apiPort, () => reporter.status())
     await this.#publish(config)
-    this.#announce(config)
-    if (this.#options.quiet) return
-    this.#display = new Display({ clock: systemClock, stream: process.stdout, status: () => reporter.status() })
-    this.#display.start()
   }
 
-  /** Applies the difference to another configuration; one at a time. What cannot be served leaves all as it is. */
-  reload(config: Config): Promise<void> {
+  /** Applies the difference to what is read now; one at a time. What cannot be served leaves all as it is. */
+  reload(read: () => ConfigResult | Promise<ConfigResult>): Promise<void> {
     this.#reloads = this.#reloads.then(async () => {
+      const result = await read()
+      if (!result.ok) {
+        this.say(`the changed configuration was refused; the running one stays\n${problemText(result.problems)}`)
+        return
+      }
+      const { config } = result
       try {
         await checkPorts(boundPorts(this.#publisher.resources), config.resources)
         await this.#publish(config)
@@ -270,7 +272,8 @@ class Running {
     )
   }
 
-  #announce({ resources, warnings, lab }: Config): void {
+  /** Says what is served and where; from then on shows what goes on. */
+  announce({ resources, warnings, lab }: Config): void {
     const lines: string[] = []
     for (const loadBalancer of resources.loadBalancers) {
       for (const listener of loadBalancer.listeners) {
@@ -291,23 +294,21 @@ class Running {
     const first = resources.loadBalancers[0]?.listeners[0]
     if (first !== undefined) lines.push(`Ready. Try: curl -v http://127.0.0.1:${first.bindPort}/`)
     console.log(lines.join('\n'))
+    if (this.#options.quiet) return
+    const reporter = this.#reporter!
+    this.#display = new Display({ clock: systemClock, stream: process.stdout, status: () => reporter.status() })
+    this.#display.start()
   }
 }
 
 /** Resolves at SIGINT or SIGTERM; meanwhile SIGHUP and saved files reload. */
 function stopSignal(reload: () => Promise<void>, watched: readonly string[]): Promise<void> {
-  let settling: NodeJS.Timeout | undefined
-  const watchers = watched.map(file =>
-    watch(file, { persistent: false }, () => {
-      clearTimeout(settling)
-      settling = setTimeout(() => void reload(), watchSettleMs)
-    }),
-  )
   const onHangUp = () => void reload()
+  const endWatch = watchFiles(watched, onHangUp)
   process.on('SIGHUP', onHangUp)
   return new Promise(resolve => {
     const stop = () => {
-      for (const watcher of watchers) watcher.close()
+      endWatch()
       process.removeListener('SIGHUP', onHangUp)
       process.removeListener('SIGINT', stop)
       process.removeListener('SIGTERM', stop)

@@ -68,18 +68,11 @@ export class Publisher {
    */
   prepare(resources: Resources): Snapshot {
     this.#number++
-    return {
-      number: this.#number,
-      loadBalancers: resources.loadBalancers.map(loadBalancer => ({
-        ...loadBalancer,
-        slot: this.#loadBalancerSlots.of(loadBalancer.arn),
-      })),
-      targetGroups: resources.targetGroups.map(({ arn, name, targets }) => ({
-        arn,
-        name,
-        slot: this.#groupSlots.of(arn),
-        targets: targets.map(target => ({ ...target, slot: this.#targetSlots.of(targetKey(arn, target)) })),
-      })),
+    try {
+      return this.#describe(resources)
+    } catch (error) {
+      this.rollBack(resources)
+      throw error
     }
   }
 
@@ -88,17 +81,21 @@ export class Publisher {
     const before = this.#resources
     this.#resources = resources
     const registered = new Set(resources.targetGroups.flatMap(group => group.targets.map(t => targetKey(group.arn, t))))
-    for (const key of registered) this.#cancelDraining(key)
+    for (const key of registered) {
+      this.#cancelDraining(key)
+      // Its delay may have ended since `prepare`: its slot is not to rest then.
+      this.#targetSlots.of(key)
+    }
     for (const group of before.targetGroups) this.#drainRemoved(group, registered)
     const kept = new Set<string>(resources.loadBalancers.map(({ arn }) => arn))
-    for (const { arn } of before.loadBalancers) if (!kept.has(arn)) this.#restLoadBalancer(arn)
+    for (const { arn } of before.loadBalancers) if (!kept.has(arn)) this.#rest('loadBalancer', arn)
     this.#freeGroups(before, resources)
   }
 
-  /** The workers refused it: slots that only it used are free again. */
+  /** The workers refused it: slots that only it used rest, since some of the workers may have begun to use them. */
   rollBack(refused: Resources): void {
     const kept = new Set<string>(this.#resources.loadBalancers.map(({ arn }) => arn))
-    for (const { arn } of refused.loadBalancers) if (!kept.has(arn)) this.#loadBalancerSlots.free(arn)
+    for (const { arn } of refused.loadBalancers) if (!kept.has(arn)) this.#rest('loadBalancer', arn)
     this.#freeGroups(refused, this.#resources)
     const known = new Set(
       this.#resources.targetGroups.flatMap(group => group.targets.map(t => targetKey(group.arn, t))),
@@ -106,7 +103,7 @@ export class Publisher {
     for (const { arn, targets } of refused.targetGroups) {
       for (const target of targets) {
         const key = targetKey(arn, target)
-        if (!known.has(key) && !this.#draining.has(key)) this.#targetSlots.free(key)
+        if (!known.has(key) && !this.#draining.has(key)) this.#rest('target', key)
       }
     }
   }
@@ -122,6 +119,22 @@ export class Publisher {
   close(): void {
     for (const { timer } of this.#draining.values()) timer.cancel()
     this.#draining.clear()
+  }
+
+  #describe(resources: Resources): Snapshot {
+    return {
+      number: this.#number,
+      loadBalancers: resources.loadBalancers.map(loadBalancer => ({
+        ...loadBalancer,
+        slot: this.#loadBalancerSlots.of(loadBalancer.arn),
+      })),
+      targetGroups: resources.targetGroups.map(({ arn, name, targets }) => ({
+        arn,
+        name,
+        slot: this.#groupSlots.of(arn),
+        targets: targets.map(target => ({ ...target, slot: this.#targetSlots.of(targetKey(arn, target)) })),
+      })),
+    }
   }
 
   /** A group's slot holds but its turn, so another group may have it at once. */
@@ -154,13 +167,10 @@ export class Publisher {
     const draining = this.#draining.get(key)
     if (draining === undefined) return
     this.#draining.delete(key)
-    const { clock, states, onDrained, onSlotFreed } = this.#options
+    const { states, onDrained } = this.#options
     states.setState(draining.slot, TargetStateCode.unused)
     onDrained(draining)
-    this.#targetSlots.rest(key)
-    clock.after(slotRestMs, () => {
-      if (this.#targetSlots.freeRested(key)) onSlotFreed('target', draining.slot)
-    })
+    this.#rest('target', key)
   }
 
   /** Registered again before its delay was over: it is simply back. */
@@ -169,11 +179,12 @@ export class Publisher {
     this.#draining.delete(key)
   }
 
-  #restLoadBalancer(arn: LoadBalancerArn): void {
-    const slot = this.#loadBalancerSlots.of(arn)
-    this.#loadBalancerSlots.rest(arn)
+  #rest(kind: 'loadBalancer' | 'target', name: string): void {
+    const slots = kind === 'target' ? this.#targetSlots : this.#loadBalancerSlots
+    const rest = slots.rest(name)
+    if (rest === null) return
     this.#options.clock.after(slotRestMs, () => {
-      if (this.#loadBalancerSlots.freeRested(arn)) this.#options.onSlotFreed('loadBalancer', slot)
+      if (slots.endRest(name, rest)) this.#options.onSlotFreed(kind, rest.slot)
     })
   }
 }
@@ -182,11 +193,13 @@ function targetKey(group: TargetGroupArn, target: { readonly ip: string; readonl
   return `${group} ${formatAddress(target.ip, target.port)}`
 }
 
+type Rest = { readonly slot: number }
+
 /** Rows of shared memory by the name of what uses them. A row that rests is neither used nor free. */
 class Slots {
   readonly #what: string
   readonly #byName = new Map<string, number>()
-  readonly #resting = new Set<string>()
+  readonly #resting = new Map<string, Rest>()
   readonly #free: number[] = []
   readonly #max: number
   #next = 0
@@ -215,13 +228,19 @@ class Slots {
     this.#free.push(slot)
   }
 
-  rest(name: string): void {
-    this.#resting.add(name)
+  /** @returns null when nothing of that name has a slot */
+  rest(name: string): Rest | null {
+    const slot = this.#byName.get(name)
+    if (slot === undefined) return null
+    const rest = { slot }
+    this.#resting.set(name, rest)
+    return rest
   }
 
-  /** @returns whether it was still at rest */
-  freeRested(name: string): boolean {
-    if (!this.#resting.delete(name)) return false
+  /** @returns whether that rest was still going on; a later one of the same slot has its own time */
+  endRest(name: string, rest: Rest): boolean {
+    if (this.#resting.get(name) !== rest) return false
+    this.#resting.delete(name)
     this.free(name)
     return true
   }

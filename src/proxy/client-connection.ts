@@ -58,6 +58,8 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   readonly #port: ListenerPort
   /** The load balancer that counts this connection, whatever is published meanwhile. */
   readonly #slot: number
+  /** From then on, the next request is the last one. Fixed when the connection opens, as the service has it. */
+  readonly #keptUntil: number
   #exchange: Exchange | null = null
   /** Bytes that came before their turn. */
   #held: Buffer | null = null
@@ -74,6 +76,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     this.traceId = plane.ids.connectionTraceId()
     this.openedAt = this.lastActivity
     this.#slot = port.running.loadBalancer.slot
+    this.#keptUntil = this.openedAt + port.running.loadBalancer.attributes.clientKeepAliveSeconds * 1000
     plane.counters.countLoadBalancer(this.#slot, LoadBalancerColumn.connectionsOpened, 1)
     plane.counters.countLoadBalancer(this.#slot, LoadBalancerColumn.NewConnectionCount, 1)
   }
@@ -97,6 +100,11 @@ export class ClientConnection extends Connection implements Client, TargetUser {
       if (this.#exchange === null) {
         at = skipEmptyLines(bytes, at, end)
         if (at === end) return
+        if (this.isCongested) {
+          // Who does not read the answers so far gets no more of them, or they would pile up here.
+          this.#hold(bytes, at, end)
+          return
+        }
       }
       const exchange = this.#exchange ?? this.#beginExchange(now)
       if (exchange.requestSide === Side.head) {
@@ -164,11 +172,12 @@ export class ClientConnection extends Connection implements Client, TargetUser {
 
   #settleKeepAlive(exchange: Exchange, now: number): void {
     const { meaning, minorVersion } = exchange.head
-    const { attributes } = exchange.listener!.loadBalancer
     exchange.closesClient =
       meaning.wantsClose ||
       (minorVersion === 0 && !meaning.wantsKeepAlive) ||
-      now - this.openedAt >= attributes.clientKeepAliveSeconds * 1000 ||
+      now >= this.#keptUntil ||
+      // It may have been read differently before it came here, so nothing that follows it is trusted.
+      desyncReason(meaning.desync).tier === 'Ambiguous' ||
       this.#port.isClosing ||
       this.plane.isStopping
   }
@@ -235,7 +244,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     this.resume(Pause.congestion)
     if (!isKept || (this.hasEnded && this.#held === null)) this.#closeGently(now)
     // Not from within whatever ended the exchange: its record is about to be used again.
-    else if (this.#held !== null) queueMicrotask(() => this.readOn(this.plane.clock.now()))
+    else if (this.#held !== null && !this.isCongested) queueMicrotask(() => this.readOn(this.plane.clock.now()))
   }
 
   /** FIN now; then wait a while for the client's own, since closing with unread bytes would turn into a RST. */
@@ -243,6 +252,13 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     this.#held = null
     this.#lingerUntil = now + lingerMs
     this.resume(Pause.congestion | Pause.pipelined)
+    if (this.socket.writableLength > 0) {
+      // A slow client first has the idle timeout to read what it was sent.
+      this.#lingerUntil = now + this.#port.running.loadBalancer.idleTimeoutMs
+      this.socket.once('finish', () => {
+        this.#lingerUntil = this.plane.clock.now() + lingerMs
+      })
+    }
     this.socket.end()
   }
 
@@ -271,8 +287,9 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     else failExchange(exchange, 'clientClosed', now)
   }
 
-  protected override onDrained(): void {
-    this.#exchange?.targetConnection?.resume(Pause.congestion)
+  protected override onDrained(now: number): void {
+    if (this.#exchange !== null) this.#exchange.targetConnection?.resume(Pause.congestion)
+    else if (this.#held !== null) this.readOn(now)
   }
 
   protected override onClosed(now: number): void {
@@ -305,7 +322,10 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     else if (exchange.requestSide === Side.head) failExchange(exchange, 'clientHeadTimeout', now)
     else if (exchange.responseSide === Side.done) finishExchange(exchange, false, now)
     else if (exchange.responseSide === Side.body) {
-      failExchange(exchange, this.isCongested ? 'clientStalledDuringResponse' : 'responseStalled', now)
+      const isClientStalled = this.isCongested
+      failExchange(exchange, isClientStalled ? 'clientStalledDuringResponse' : 'responseStalled', now)
+      // Who read nothing for so long gets no further time to read the rest.
+      if (isClientStalled) this.close()
     } else if (exchange.requestSide === Side.body && exchange.targetConnection?.isCongested !== true) {
       failExchange(exchange, 'clientBodyTimeout', now)
     } else failExchange(exchange, 'targetIdle', now)

@@ -107,7 +107,7 @@ export class DataPlane {
     for (const port of this.#ports.values()) this.#retire(port)
     const { clock } = this.#context
     const until = clock.now() + graceMs
-    while (this.#hasExchanges() && clock.now() < until) {
+    while (this.#isBusy() && clock.now() < until) {
       await new Promise<void>(resolve => setTimeout(resolve, 20))
     }
     for (const entry of [...this.#wheel.entries()]) {
@@ -116,8 +116,9 @@ export class DataPlane {
     this.#registry.apply([], () => 0)
   }
 
-  #hasExchanges(): boolean {
-    for (const connection of this.#clients()) if (connection.exchange !== null) return true
+  /** Whether a request is under way, or an answer has not left yet because its client reads slowly. */
+  #isBusy(): boolean {
+    for (const { exchange, socket } of this.#clients()) if (exchange !== null || socket.writableLength > 0) return true
     return false
   }
 

@@ -23,4 +23,3 @@ export type FromWorker =
   | { readonly type: 'refused'; readonly number: number; readonly message: string }
   | { readonly type: 'fault'; readonly event: FaultEvent }
   | { readonly type: 'logTrouble'; readonly message: string }
-  | { readonly type: 'stopped' }

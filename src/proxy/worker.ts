@@ -62,7 +62,6 @@ async function publish({ snapshot }: Extract<ToWorker, { type: 'publish' }>): Pr
 async function stop(graceMs: number): Promise<void> {
   await plane.stop(graceMs)
   await log.close()
-  tell({ type: 'stopped' })
   port.close()
 }
 

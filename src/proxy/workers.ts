@@ -36,7 +36,7 @@ type Running = {
   readonly worker: Worker
   readonly slab: CounterSlab
   readonly index: number
-  isStopped: boolean
+  isDead: boolean
 }
 
 type Waiting = { readonly number: number; readonly resolve: () => void; readonly reject: (error: Error) => void }
@@ -49,6 +49,8 @@ export class Workers {
   #snapshot: Snapshot | null = null
   #isStopping = false
   #started = 0
+  /** Settled when whoever died so far has a successor. */
+  #replaced: Promise<void> = Promise.resolve()
 
   constructor(options: WorkersOptions) {
     this.#options = options
@@ -70,6 +72,7 @@ export class Workers {
    * @throws PublicationRefused when a worker cannot serve it; those that could are told to go back
    */
   async publish(snapshot: Snapshot): Promise<void> {
+    await this.#replaced
     if (this.#running.length === 0) this.#running = this.#slabs.map((slab, index) => this.#start(slab, index))
     const before = this.#snapshot
     const results = await Promise.allSettled(this.#running.map(running => this.#publishTo(running, snapshot)))
@@ -78,7 +81,8 @@ export class Workers {
       this.#snapshot = snapshot
       return
     }
-    if (before !== null) await Promise.allSettled(this.#running.map(running => this.#publishTo(running, before)))
+    const living = this.#running.filter(({ isDead }) => !isDead)
+    if (before !== null) await Promise.allSettled(living.map(running => this.#publishTo(running, before)))
     throw failure.reason
   }
 
@@ -91,10 +95,11 @@ export class Workers {
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true
     await Promise.all(
-      this.#running.map(async running => {
-        const exited = new Promise(resolve => running.worker.once('exit', resolve))
-        post(running.worker, { type: 'stop', graceMs })
-        const timer = setTimeout(() => void running.worker.terminate(), graceMs + stopSlackMs)
+      this.#running.map(async ({ worker, isDead }) => {
+        if (isDead) return
+        const exited = new Promise(resolve => worker.once('exit', resolve))
+        post(worker, { type: 'stop', graceMs })
+        const timer = setTimeout(() => void worker.terminate(), graceMs + stopSlackMs)
         await exited
         clearTimeout(timer)
       }),
@@ -108,12 +113,13 @@ export class Workers {
       countersMemory: slab.memory,
       logFolder: this.#options.logFolder,
       logToken: this.#options.logToken,
-      reusePort: sharesPorts && this.#slabs.length > 1,
+      // Also for one worker alone: a listener may take over the port of one that is still bound.
+      reusePort: sharesPorts,
     }
     // The extension is this file's own: `.ts` in development, `.js` in the published package.
     const entry = new URL(`./worker${import.meta.filename.slice(-3)}`, import.meta.url)
     const worker = new Worker(entry, { workerData: start, execArgv: [], name: `worker ${index + 1}` })
-    const running: Running = { worker, slab, index, isStopped: false }
+    const running: Running = { worker, slab, index, isDead: false }
     worker.on('message', (message: FromWorker) => this.#onMessage(running, message))
     worker.on('error', error => {
       this.#options.onTrouble(`worker ${index + 1} failed: ${error instanceof Error ? error.message : String(error)}`)
@@ -145,13 +151,11 @@ export class Workers {
         return
       case 'logTrouble':
         this.#options.onTrouble(message.message)
-        return
-      case 'stopped':
-        running.isStopped = true
     }
   }
 
   #onExit(running: Running): void {
+    running.isDead = true
     this.#waiting.get(running)?.reject(new PublicationRefused(`worker ${running.index + 1} died`))
     this.#waiting.delete(running)
     if (this.#isStopping) return
@@ -159,7 +163,12 @@ export class Workers {
       for (let i = 0; i < requests; i++) this.#options.states.removeRequestInFlight(slot)
     }
     this.#options.onTrouble(`worker ${running.index + 1} died; the others carry on, and it is replaced`)
-    setTimeout(() => this.#replace(running), restartDelayMs)
+    this.#replaced = new Promise(resolve => {
+      setTimeout(() => {
+        this.#replace(running)
+        resolve()
+      }, restartDelayMs)
+    })
   }
 
   #replace(dead: Running): void {

@@ -102,7 +102,9 @@ export class TargetConnection extends Connection {
   /** The request is over and the connection is not: nobody hears of it any more. */
   discard(): void {
     this.user = null
-    this.close()
+    // A target that closed its side of a tunnel still gets all that its client had to say.
+    if (this.hasEnded && this.socket.writableLength > 0) this.socket.destroySoon()
+    else this.close()
   }
 }
 

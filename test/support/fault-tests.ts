@@ -1,6 +1,8 @@
 /** One test per row of the table of faults: what the client sees, the log says, the counters show. */
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type FaultCode, faultCodes, faults } from '../../src/model/faults.ts'
 import {
@@ -48,7 +50,21 @@ export class FaultTests {
       assert.deepEqual(scene.plane.faults, [code])
       assertShape(await scene.line(), scene, client, line)
       assertCounters(scene, code, outcome)
-      if (connection === 'keep-alive') await assertUsable(client)
+      if (connection === 'keep-alive') await assertUsable(scene, client)
+    })
+  }
+
+  /** The same by a test file of its own, whose process may open only so many descriptors. */
+  provokesElsewhere(code: FaultCode, file: string, descriptorsMax: number): void {
+    this.#covered.add(code)
+    test(`${code}: in a process with ${descriptorsMax} descriptors`, () => {
+      const path = join(import.meta.dirname, file)
+      const limited = `ulimit -n ${descriptorsMax} && exec "$0" "$1"`
+      // Without the variable, the test runner's child would report to the runner of this file.
+      const env = { ...process.env, NODE_TEST_CONTEXT: '' }
+      const { status, stdout } = spawnSync('sh', ['-c', limited, process.execPath, path], { encoding: 'utf8', env })
+      assert.equal(status, 0, stdout)
+      assert.match(stdout, new RegExp(code))
     })
   }
 
@@ -65,10 +81,12 @@ function assertClosed({ bytes, ending }: { readonly bytes: Buffer; readonly endi
   assert.equal(ending, 'fin')
 }
 
-/** The connection that an answer was sent on carries another request. */
-async function assertUsable(client: RawClient): Promise<void> {
+/** The connection that an answer was sent on carries another request; no target may spoil that one. */
+async function assertUsable(scene: Scene, client: RawClient): Promise<void> {
+  const defaultAction = { type: 'fixed-response', fixedResponse: { statusCode: 200, messageBody: 'next' } }
+  await scene.plane.publish(scene.config({ defaultAction, rules: [] }))
   await client.send('GET /next HTTP/1.1\r\nHost: a\r\n\r\n')
-  assert.ok((await client.readResponse()).status >= 200)
+  assert.equal((await client.readResponse()).body.toString(), 'next')
 }
 
 function assertCounters(scene: Scene, code: FaultCode, { line, counters, targetCounters: ofTarget }: Outcome): void {
@@ -100,6 +118,6 @@ function assertCounters(scene: Scene, code: FaultCode, { line, counters, targetC
   assert.equal(states.requestsInFlight(0), 0)
 }
 
-function nonZero<Name extends string>(names: readonly Name[], valueOf: (name: Name) => number): [Name, number][] {
-  return names.map((name): [Name, number] => [name, valueOf(name)]).filter(([, value]) => value !== 0)
+function nonZero<Name extends string>(names: readonly Name[], countOf: (name: Name) => number): [Name, number][] {
+  return names.map((name): [Name, number] => [name, countOf(name)]).filter(([, value]) => value !== 0)
 }

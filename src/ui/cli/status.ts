@@ -12,7 +12,9 @@ export async function runStatus({ json, apiPort }: StatusOptions): Promise<numbe
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(5_000) })
     if (!response.ok) throw new Error(`it answered ${response.status}`)
-    status = (await response.json()) as Status
+    const answer: unknown = await response.json().catch(() => null)
+    if (!isStatus(answer)) throw new Error('it is no openalb')
+    status = answer
   } catch (error) {
     console.error(`openalb: no answer from ${url}: ${reasonOf(error)}`)
     console.error('Is it running? Start it with: openalb up openalb.yaml   (or name its port: --api-port PORT)')
@@ -28,6 +30,11 @@ export async function runStatus({ json, apiPort }: StatusOptions): Promise<numbe
   }
   const isWell = status.targetGroups.every(group => group.targets.every(target => target.state !== 'unhealthy'))
   return isWell ? 0 : 1
+}
+
+/** Enough of a look to tell another server on that port; what an openalb sends is its own business. */
+function isStatus(answer: unknown): answer is Status {
+  return typeof answer === 'object' && answer !== null && 'startedAt' in answer && 'targetGroups' in answer
 }
 
 function reasonOf(error: unknown): string {
