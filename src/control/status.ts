@@ -70,6 +70,7 @@ const shownCounters: readonly LoadBalancerCounter[] = [
   'NewConnectionCount',
   'HTTP_Fixed_Response_Count',
   'HTTP_Redirect_Count',
+  'HTTP_Redirect_Url_Limit_Exceeded_Count',
   'HTTPCode_ELB_3XX_Count',
   'HTTPCode_ELB_4XX_Count',
   'HTTPCode_ELB_5XX_Count',

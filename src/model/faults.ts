@@ -14,8 +14,6 @@ export type FaultRow = {
   readonly answer: 'page' | 'bare' | 'none'
   /** Whether the client connection may live on after the answer. */
   readonly connection: 'keep-alive' | 'close'
-  /** False when the request was refused before a rule was looked up: rule, group, trace and actions are logged as `-`. */
-  readonly isRouted: boolean
   /** `target_processing_time`: the time until the target ended it, or -1 because the load balancer gave up. */
   readonly targetTime: 'elapsed' | 'unset'
   /** Metrics moved beside the HTTPCode_ELB_* ones that follow from the status. */
@@ -24,16 +22,15 @@ export type FaultRow = {
   readonly text: string
 }
 
-export type FaultMetric = 'TargetConnectionErrorCount'
+export type FaultMetric = 'TargetConnectionErrorCount' | 'HTTP_Redirect_Url_Limit_Exceeded_Count'
 
-const refused = { side: 'client', isRouted: false, targetTime: 'unset', metrics: [] } as const
+const refused = { side: 'client', targetTime: 'unset', metrics: [] } as const
 const badRequest = { ...refused, status: 400, answer: 'page', connection: 'close' } as const
 const badGateway = {
   side: 'target',
   status: 502,
   answer: 'page',
   connection: 'keep-alive',
-  isRouted: true,
   targetTime: 'elapsed',
   metrics: [],
 } as const
@@ -42,7 +39,6 @@ const afterHead = {
   status: null,
   answer: 'none',
   connection: 'close',
-  isRouted: true,
   targetTime: 'elapsed',
   metrics: [],
 } as const
@@ -75,11 +71,10 @@ export const faults = {
     connection: 'close',
     text: 'the client closed before its request head was complete',
   },
-  clientBodyMalformed: { ...badRequest, isRouted: true, text: 'the chunked request body is not valid' },
+  clientBodyMalformed: { ...badRequest, text: 'the chunked request body is not valid' },
   clientBodyTimeout: {
     ...badRequest,
     status: 408,
-    isRouted: true,
     text: 'the client did not complete its request body in the idle timeout',
   },
   clientGoneDuringBody: {
@@ -87,7 +82,6 @@ export const faults = {
     status: 400,
     answer: 'none',
     connection: 'close',
-    isRouted: true,
     text: 'the client closed before its request body was complete',
   },
   clientClosed: {
@@ -95,7 +89,6 @@ export const faults = {
     status: 460,
     answer: 'none',
     connection: 'close',
-    isRouted: true,
     text: 'the client closed while the load balancer waited for the target',
   },
   clientGoneDuringResponse: {
@@ -114,15 +107,32 @@ export const faults = {
     status: 503,
     answer: 'page',
     connection: 'keep-alive',
-    isRouted: true,
     targetTime: 'unset',
     metrics: [],
     text: 'the target group has no registered targets',
   },
+  redirectTooLong: {
+    side: 'balancer',
+    status: 507,
+    answer: 'page',
+    connection: 'keep-alive',
+    targetTime: 'unset',
+    metrics: ['HTTP_Redirect_Url_Limit_Exceeded_Count'],
+    text: 'the Location of a redirect would be longer than 8 K',
+  },
+  shutdownBeforeAnswer: {
+    side: 'balancer',
+    status: 503,
+    answer: 'page',
+    connection: 'close',
+    targetTime: 'unset',
+    metrics: [],
+    text: 'the load balancer was stopped before the request had been answered',
+  },
   shutdownDuringExchange: {
     ...afterHead,
     side: 'balancer',
-    text: 'the load balancer was stopped before the exchange had ended',
+    text: 'the load balancer was stopped before the response was complete',
   },
 
   targetRefused: { ...noConnection, text: 'the target refused the connection (RST): nothing listens on its port' },

@@ -22,6 +22,8 @@ export const chunkOverheadBytesMax = 16 * 1024
 
 /** Addresses in an incoming X-Forwarded-For; more is a 463. */
 export const forwardedForAddressesMax = 30
+/** Bytes of a redirect's Location; a longer one is a 507. */
+export const locationBytesMax = 8 * 1024
 /** Above this many bytes of head the trace header is replaced instead of extended. */
 export const traceHeadBytesMax = 7 * 1024
 /** Bytes of a User-Agent that the access log shows. */

@@ -19,6 +19,7 @@ export const loadBalancerCounters = [
   'sentBytes',
   'HTTP_Fixed_Response_Count',
   'HTTP_Redirect_Count',
+  'HTTP_Redirect_Url_Limit_Exceeded_Count',
   'HTTPCode_ELB_3XX_Count',
   'HTTPCode_ELB_4XX_Count',
   'HTTPCode_ELB_5XX_Count',

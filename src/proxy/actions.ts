@@ -1,10 +1,12 @@
 /** Runs what the matched rule says. */
 
 import { assertNever } from '../base/assert.ts'
+import { locationBytesMax } from '../model/limits.ts'
+import type { RedirectAction } from '../model/resources.ts'
 import { TargetColumn } from '../observe/counters.ts'
 import { acquireConnection, type TargetUser } from '../targets/target-connection.ts'
 import type { TargetGroup } from '../targets/target-group.ts'
-import { sendFixedResponse, sendRedirect } from './answer.ts'
+import { expandRedirect, sendFixedResponse, sendRedirect } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 import { endResponse, failExchange } from './fail.ts'
 import { holdTargetHead } from './relay.ts'
@@ -17,8 +19,7 @@ export function runAction(exchange: Exchange, user: TargetUser, now: number): vo
       forward(exchange, action.group, user, now)
       return
     case 'redirect':
-      sendRedirect(exchange, action, exchange.plane.dates.httpDate(now))
-      endResponse(exchange, now)
+      redirect(exchange, action, now)
       return
     case 'fixed-response':
       sendFixedResponse(exchange, action, exchange.plane.dates.httpDate(now))
@@ -27,6 +28,16 @@ export function runAction(exchange: Exchange, user: TargetUser, now: number): vo
     default:
       assertNever(action)
   }
+}
+
+function redirect(exchange: Exchange, action: RedirectAction, now: number): void {
+  const location = expandRedirect(exchange, action)
+  if (location.length > locationBytesMax) {
+    failExchange(exchange, 'redirectTooLong', now)
+    return
+  }
+  sendRedirect(exchange, action, location, exchange.plane.dates.httpDate(now))
+  endResponse(exchange, now)
 }
 
 function forward(exchange: Exchange, group: TargetGroup, user: TargetUser, now: number): void {
@@ -38,6 +49,7 @@ function forward(exchange: Exchange, group: TargetGroup, user: TargetUser, now: 
     return
   }
   exchange.target = target
+  exchange.isInFlight = true
   plane.states.addRequestInFlight(target.slot)
   plane.counters.countTarget(target.slot, TargetColumn.requestsBegun, 1)
   const connection = acquireConnection(plane.net, target, user)

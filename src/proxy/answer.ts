@@ -24,6 +24,7 @@ const reasons: Readonly<Record<number, string>> = {
   503: 'Service Temporarily Unavailable',
   504: 'Gateway Time-out',
   505: 'HTTP Version Not Supported',
+  507: 'Insufficient Storage',
 }
 
 /** Reasons of statuses that only fixed responses use. */
@@ -46,7 +47,6 @@ const fixedReasons: Readonly<Record<number, string>> = {
   416: 'Requested Range Not Satisfiable',
   421: 'Misdirected Request',
   429: 'Too Many Requests',
-  507: 'Insufficient Storage',
   ...reasons,
 }
 
@@ -79,9 +79,9 @@ export function sendFaultAnswer(exchange: Exchange, row: FaultRow, status: numbe
   send(exchange, title, date, `Content-Type: text/html\r\nContent-Length: ${body.length}\r\n`, '', body)
 }
 
-export function sendRedirect(exchange: Exchange, action: RedirectAction, date: string): void {
+/** @param location as `expandRedirect` made it */
+export function sendRedirect(exchange: Exchange, action: RedirectAction, location: string, date: string): void {
   const status = action.statusCode
-  const location = expandRedirect(exchange, action)
   exchange.statusCode = status
   exchange.redirectUrl = location
   const title = `${status} ${reasons[status]!}`
@@ -99,7 +99,7 @@ export function sendRedirect(exchange: Exchange, action: RedirectAction, date: s
 }
 
 /** Location always names its port, also where it is the default one. */
-function expandRedirect(exchange: Exchange, action: RedirectAction): string {
+export function expandRedirect(exchange: Exchange, action: RedirectAction): string {
   const listener = exchange.listener!
   const values: Readonly<Record<string, string>> = {
     protocol: listener.protocol,

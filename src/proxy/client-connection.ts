@@ -350,6 +350,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   endNow(now: number): void {
     if (this.#exchange !== null && !this.#exchange.isFinished) {
       if (this.#exchange.isTunnel) finishExchange(this.#exchange, false, now)
+      else if (this.#exchange.responseSide === Side.head) failExchange(this.#exchange, 'shutdownBeforeAnswer', now)
       else failExchange(this.#exchange, 'shutdownDuringExchange', now)
     }
     this.close()

@@ -51,6 +51,8 @@ export class Exchange {
   /** Null while connecting, and again once it was given back. */
   targetConnection: TargetConnection | null = null
   isConnecting = false
+  /** It counts among the target's requests in flight. */
+  isInFlight = false
   /** The request head stands in the out buffer and leaves with what follows it in the same read. */
   isHeadHeld = false
   /** After a 101: both connections carry bytes that nobody interprets. */
@@ -121,6 +123,7 @@ export class Exchange {
     this.target = null
     this.targetConnection = null
     this.isConnecting = false
+    this.isInFlight = false
     this.isHeadHeld = false
     this.isTunnel = false
     this.closesClient = false

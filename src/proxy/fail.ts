@@ -4,7 +4,7 @@ import { type FaultCode, faultRow } from '../model/faults.ts'
 import { Pause } from '../net/connection.ts'
 import { sendFaultAnswer } from './answer.ts'
 import { type Exchange, Side } from './exchange.ts'
-import { finishExchange } from './finish.ts'
+import { endInFlight, finishExchange } from './finish.ts'
 
 /**
  * Where no response has begun, the client is answered as the table says, and the connection lives on if the table lets
@@ -47,5 +47,6 @@ function dropTarget(exchange: Exchange): void {
   exchange.targetConnection = null
   exchange.isConnecting = false
   exchange.client!.resume(Pause.congestion)
+  endInFlight(exchange)
   if (targetConnection !== null) targetConnection.discard()
 }

@@ -26,12 +26,19 @@ export function finishExchange(exchange: Exchange, isComplete: boolean, now: num
   client.onExchangeFinished(isComplete && !exchange.closesClient, now)
 }
 
-/** Gives the connection back clean, or closes it; ends the count of requests in flight. */
-function settleTarget(exchange: Exchange, isComplete: boolean): void {
-  const { target, targetConnection, plane } = exchange
-  if (target === null) return
+/** Ends the count of the request at its target, once; the client may still be busy with the exchange. */
+export function endInFlight(exchange: Exchange): void {
+  const { target, plane } = exchange
+  if (target === null || !exchange.isInFlight) return
+  exchange.isInFlight = false
   plane.states.removeRequestInFlight(target.slot)
   plane.counters.countTarget(target.slot, TargetColumn.requestsEnded, 1)
+}
+
+/** Gives the connection back clean, or closes it. */
+function settleTarget(exchange: Exchange, isComplete: boolean): void {
+  endInFlight(exchange)
+  const { targetConnection } = exchange
   exchange.targetConnection = null
   if (targetConnection === null) return
   if (isComplete && exchange.keepsTarget && !exchange.isTunnel) targetConnection.release()
@@ -59,6 +66,9 @@ function count(exchange: Exchange, row: FaultRow | null): void {
   const { target } = exchange
   if (target !== null) counters.countLoadBalancer(slot, LoadBalancerColumn.RequestCount, 1)
   if (exchange.fault !== null) counters.countFault(slot, exchange.fault)
+  if (row?.metrics.includes('HTTP_Redirect_Url_Limit_Exceeded_Count')) {
+    counters.countLoadBalancer(slot, LoadBalancerColumn.HTTP_Redirect_Url_Limit_Exceeded_Count, 1)
+  }
   if (target !== null && row !== null) {
     if (row.side === 'target') counters.countTarget(target.slot, TargetColumn.faults, 1)
     if (row.metrics.includes('TargetConnectionErrorCount')) {
@@ -106,7 +116,6 @@ function logRecord(exchange: Exchange, row: FaultRow | null): AccessLogRecord {
   const { loadBalancer } = listener
   const client = exchange.client!
   const { clock } = exchange.plane
-  const isRouted = exchange.rule !== null
   const wasSent = exchange.sentAt !== -1
   const hasAnswer = exchange.answeredAt !== -1
   let targetMs = -1
@@ -135,7 +144,7 @@ function logRecord(exchange: Exchange, row: FaultRow | null): AccessLogRecord {
     targetGroupArn: exchange.targetGroup === null ? null : exchange.targetGroup.arn,
     traceId: exchange.traceId,
     rulePriority: rule === null ? -1 : rule.priority,
-    actions: isRouted ? rule!.action.type : '',
+    actions: rule === null ? '' : rule.action.type,
     redirectUrl: exchange.redirectUrl,
     desync: exchange.head.meaning.desync,
     connectionTraceId: client.traceId,

@@ -174,6 +174,7 @@ function readResponseHead(
     if (head.statusCode >= 200 || head.statusCode === 101) break
     // Interim answers end here: the client had its 100 from us.
     head.reset()
+    exchange.answeredAt = at < size ? now : -1
     if (at === size) return -1
   }
   readResponseMeaning(head, exchange.head.meaning.isHead)

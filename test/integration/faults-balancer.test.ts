@@ -153,4 +153,50 @@ test('what happens behind an answer does not change what is said of it', async t
   assertShape(await scene.line(), scene, client, { ...line, request: 'POST http://a:80/ HTTP/1.1' })
 })
 
+tests.provokes(
+  'redirectTooLong',
+  'a redirect whose Location would be longer than 8 K is a 507',
+  { defaultAction: { type: 'redirect', redirect: { host: 'b.example', statusCode: 'HTTP_301' } } },
+  async scene => {
+    const client = await scene.client()
+    const path = `/${'a'.repeat(8 * 1024)}`
+    await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    const answer = errorPage('507 Insufficient Storage')
+    return {
+      client,
+      answer,
+      connection: 'keep-alive',
+      line: {
+        target: null,
+        times: '-1 -1 -1',
+        statuses: '507 -',
+        bytes: `${path.length + 26} ${answer.length}`,
+        request: `GET http://a:80${path} HTTP/1.1`,
+        action: 'redirect',
+      },
+      counters: { HTTPCode_ELB_5XX_Count: 1, HTTP_Redirect_Url_Limit_Exceeded_Count: 1 },
+    }
+  },
+)
+
+tests.provokes(
+  'shutdownBeforeAnswer',
+  'a request that a stop does not wait for is told so',
+  { targets: [scripts.neverAnswers] },
+  async scene => {
+    const client = await scene.client()
+    await client.send(get)
+    await scene.target.receivedRequests(1)
+    await scene.plane.plane.stop(0)
+    return {
+      client,
+      answer: errorPage('503 Service Temporarily Unavailable', { connection: 'close' }),
+      connection: 'close',
+      line: { target: scene.targetAddress, times: '0.000 -1 -1', statuses: '503 -', bytes: '27 332' },
+      counters: { RequestCount: 1, HTTPCode_ELB_5XX_Count: 1, HTTPCode_ELB_503_Count: 1 },
+      targetCounters: { connectionsOpened: 1 },
+    }
+  },
+)
+
 tests.coverSide('balancer')
