@@ -3,7 +3,7 @@
  * symbolic links, put another file in the place of the old one, and a watch on the old one would never speak again.
  */
 
-import { statSync, watch } from 'node:fs'
+import { realpathSync, statSync, watch } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** A file may be written in several steps: it has to stay the same for so long. */
@@ -32,7 +32,8 @@ export function watchFiles(files: readonly string[], onSaved: () => void): () =>
   const lookSoon = () => {
     timer ??= setTimeout(look, settleMs)
   }
-  const watchers = [...new Set(files.map(file => dirname(file)))].map(folder => watch(folder, lookSoon))
+  const folders = files.flatMap(file => [dirname(file), dirname(realpathSync(file))])
+  const watchers = [...new Set(folders)].map(folder => watch(folder, lookSoon))
   return () => {
     for (const watcher of watchers) watcher.close()
     if (timer !== null) clearTimeout(timer)

@@ -118,7 +118,7 @@ export class Workers {
     }
     // The extension is this file's own: `.ts` in development, `.js` in the published package.
     const entry = new URL(`./worker${import.meta.filename.slice(-3)}`, import.meta.url)
-    const worker = new Worker(entry, { workerData: start, execArgv: [], name: `worker ${index + 1}` })
+    const worker = new Worker(entry, { workerData: start, execArgv: [], name: `worker-${index + 1}` })
     const running: Running = { worker, slab, index, isDead: false }
     worker.on('message', (message: FromWorker) => this.#onMessage(running, message))
     worker.on('error', error => {

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { Status } from './status.ts'
+import { startStatusServer } from './status-server.ts'
+
+const status = { version: '1.2.3' } as Status
+
+async function startServer(t: TestContext): Promise<string> {
+  const server = await startStatusServer(0, () => status)
+  t.after(() => server.close())
+  return `http://127.0.0.1:${server.port}`
+}
+
+test('the status is served as JSON, as it is at the moment', async t => {
+  const response = await fetch(`${await startServer(t)}/_openalb/status`)
+  assert.match(response.headers.get('content-type')!, /^application\/json/)
+  assert.deepEqual(await response.json(), status)
+})
+
+test('health says ok', async t => {
+  assert.deepEqual(await (await fetch(`${await startServer(t)}/_openalb/health`)).json(), { status: 'ok' })
+})
+
+test('what is not there is answered with what is', async t => {
+  const response = await fetch(`${await startServer(t)}/other?a`)
+  assert.equal(response.status, 404)
+  assert.match(
+    ((await response.json()) as { error: string }).error,
+    /no GET \/other\?a here; try GET \/_openalb\/status/,
+  )
+})
+
+test('it can only be reached from this machine', async t => {
+  const server = await startStatusServer(0, () => status)
+  t.after(() => server.close())
+  // All of 127.0.0.0/8 is this machine; a server that listened on every address would answer on this one too.
+  await assert.rejects(fetch(`http://127.0.0.2:${server.port}/_openalb/status`))
+})
+
+test('a port that is taken is an error with the code of the system', async t => {
+  const first = await startStatusServer(0, () => status)
+  t.after(() => first.close())
+  await assert.rejects(
+    startStatusServer(first.port, () => status),
+    { code: 'EADDRINUSE', syscall: 'listen' },
+  )
+})
+
+test('a close does not wait for clients that keep their connection', async () => {
+  const server = await startStatusServer(0, () => status)
+  await fetch(`http://127.0.0.1:${server.port}/_openalb/status`)
+  await server.close()
+  await assert.rejects(fetch(`http://127.0.0.1:${server.port}/_openalb/status`))
+})

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { ManualClock } from '../base/clock.ts'
+import { HealthChecker } from '../health/checker.ts'
+import type { FaultEvent } from '../model/fault-event.ts'
+import { TargetStateCode, TargetStates } from '../model/target-states.ts'
+import { CounterSlab, LoadBalancerColumn, TargetColumn } from '../observe/counters.ts'
+import { formatProblem, parseConfig } from './config.ts'
+import { Publisher } from './publisher.ts'
+import { StatusReporter } from './status.ts'
+
+/** Load balancer `web` on port 80, and group `app` with targets at these ports of 127.0.0.1, not in use. */
+function resourcesOf(ports: readonly number[]) {
+  const targets = ports.map(port => ({ id: '127.0.0.1', port }))
+  const listeners = [
+    {
+      protocol: 'HTTP',
+      port: 80,
+      defaultActions: [{ type: 'fixed-response', fixedResponse: { statusCode: 404 } }],
+    },
+  ]
+  const text = JSON.stringify({
+    loadBalancers: [{ name: 'web', bind: ['0.0.0.0', '::'], listeners }],
+    targetGroups: [{ name: 'app', protocol: 'HTTP', port: 80, targets }],
+  })
+  const parsed = parseConfig([{ name: 'test.yaml', text }], { portOffset: 8000 })
+  if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'))
+  return parsed.config.resources
+}
+
+function fixture(t: TestContext) {
+  const clock = new ManualClock(Date.UTC(2026, 0, 2, 3, 4, 5))
+  const states = new TargetStates()
+  const slabs = [new CounterSlab(), new CounterSlab()] as const
+  const publisher = new Publisher({ clock, states, onDrained: () => {}, onSlotFreed: () => {} })
+  const checker = new HealthChecker({ clock, states, onChange: () => {} })
+  t.after(() => {
+    publisher.close()
+    checker.close()
+  })
+  const sources = { clock, version: '1.2.3', publisher, checker, states, slabs: () => slabs, logFolder: 'logs' }
+  const reporter = new StatusReporter(sources)
+  const publish = (ports: readonly number[]) => {
+    const resources = resourcesOf(ports)
+    const snapshot = publisher.prepare(resources)
+    publisher.commit(resources)
+    const [{ arn, name, healthCheck }, { targets }] = [resources.targetGroups[0]!, snapshot.targetGroups[0]!]
+    checker.apply([{ arn, name, healthCheck, isInUse: false, targets }])
+    return { loadBalancer: snapshot.loadBalancers[0]!.slot, targets: targets.map(({ slot }) => slot) }
+  }
+  return { clock, states, slabs, reporter, publish }
+}
+
+function faultEvent(n: number, more: Partial<FaultEvent> = {}): FaultEvent {
+  return {
+    fault: 'targetRefused',
+    atMs: Date.UTC(2026, 0, 2) + n,
+    loadBalancer: 'app/web/0123456789abcdef',
+    targetAddress: '127.0.0.1:1',
+    statusCode: 502,
+    request: `GET /${n}`,
+    traceId: 'Root=1-2-3',
+    ...more,
+  }
+}
+
+test('what is counted is the sum over the workers', t => {
+  const { slabs, reporter, publish } = fixture(t)
+  const { loadBalancer, targets } = publish([1, 2])
+  for (const [slab, times] of [
+    [slabs[0], 3],
+    [slabs[1], 4],
+  ] as const) {
+    slab.countLoadBalancer(loadBalancer, LoadBalancerColumn.exchanges, times)
+    slab.countLoadBalancer(loadBalancer, LoadBalancerColumn.HTTPCode_ELB_502_Count, 1)
+    slab.countLoadBalancer(loadBalancer, LoadBalancerColumn.connectionsOpened, 10)
+    slab.countLoadBalancer(loadBalancer, LoadBalancerColumn.connectionsClosed, times)
+    slab.countTarget(targets[1]!, TargetColumn.requestsBegun, times)
+    slab.countTarget(targets[1]!, TargetColumn.faults, 1)
+  }
+  const status = reporter.status()
+  const [web] = status.loadBalancers
+  assert.equal(status.workers, 2)
+  assert.equal(web!.exchanges, 7)
+  assert.equal(web!.activeConnections, 13)
+  assert.equal(web!.counters.HTTPCode_ELB_502_Count, 2)
+  const counts = status.targetGroups[0]!.targets.map(({ port, requests, faults }) => [port, requests, faults])
+  assert.deepEqual(counts, [
+    [1, 0, 0],
+    [2, 7, 2],
+  ])
+})
+
+test('requests in flight are those of all workers', t => {
+  const { states, reporter, publish } = fixture(t)
+  const { targets } = publish([1])
+  states.addRequestInFlight(targets[0]!)
+  states.addRequestInFlight(targets[0]!)
+  assert.equal(reporter.status().targetGroups[0]!.targets[0]!.requestsInFlight, 2)
+})
+
+test('listeners are shown where they can be reached, under their own port', t => {
+  const { reporter, publish } = fixture(t)
+  publish([])
+  assert.deepEqual(reporter.status().loadBalancers[0]!.listeners, [
+    { protocol: 'HTTP', port: 80, addresses: ['0.0.0.0:8080', '[::]:8080'], rules: 0 },
+  ])
+})
+
+test('a target is shown with its state and the words of the service for it', t => {
+  const { reporter, publish } = fixture(t)
+  publish([1])
+  const [target] = reporter.status().targetGroups[0]!.targets
+  assert.deepEqual([target!.state, target!.reason], ['unused', 'Target.NotInUse'])
+  assert.match(target!.description!, /not configured to receive traffic/)
+})
+
+test('a deregistered target stays in sight while it drains', t => {
+  const { clock, states, reporter, publish } = fixture(t)
+  const { targets } = publish([1, 2])
+  publish([1])
+  const shown = () => reporter.status().targetGroups[0]!.targets.map(({ port, state }) => `${port} ${state}`)
+  assert.deepEqual(shown(), ['1 unused', '2 draining'])
+  assert.equal(states.state(targets[1]!), TargetStateCode.draining)
+  clock.advance(300_000)
+  assert.deepEqual(shown(), ['1 unused'])
+})
+
+test('faults are told in the words of the table, newest last, and the oldest make room', t => {
+  const { reporter, publish } = fixture(t)
+  publish([])
+  for (let i = 0; i < 105; i++) reporter.addFault(faultEvent(i))
+  reporter.addFault(faultEvent(105, { traceId: '', targetAddress: null }))
+  const { faults } = reporter.status()
+  assert.equal(faults.length, 100)
+  assert.equal(faults[0]!.request, 'GET /6')
+  assert.equal(faults[0]!.at, '2026-01-02T00:00:00.006Z')
+  assert.match(faults[0]!.text, /nothing listens/)
+  assert.deepEqual([faults.at(-1)!.traceId, faults.at(-1)!.target], [null, null])
+})
+
+test('the start is wall time, and the status survives JSON', t => {
+  const { clock, reporter, publish } = fixture(t)
+  publish([1])
+  clock.advance(60_000)
+  const status = reporter.status()
+  assert.equal(status.startedAt, '2026-01-02T03:04:05.000Z')
+  assert.equal(status.version, '1.2.3')
+  assert.equal(status.logFolder, 'logs')
+  assert.deepEqual(JSON.parse(JSON.stringify(status)), status)
+})

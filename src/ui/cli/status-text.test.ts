@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { FaultStatus, Status, TargetStatus } from '../../control/status.ts'
+import { colorStyle, faultLine, plainStyle, statusLines, styleFor, targetLine } from './status-text.ts'
+
+const healthy: TargetStatus = {
+  id: '127.0.0.1',
+  port: 3001,
+  state: 'healthy',
+  reason: null,
+  description: null,
+  lastCheck: '200',
+  requests: 12,
+  requestsInFlight: 3,
+  faults: 0,
+}
+const unhealthy: TargetStatus = {
+  ...healthy,
+  state: 'unhealthy',
+  reason: 'Target.Timeout',
+  description: 'Request timed out',
+  lastCheck: 'no answer in 2 s',
+}
+const fault: FaultStatus = {
+  at: '2026-01-02T03:04:05.678Z',
+  fault: 'targetRefused',
+  text: 'nothing listens on its port',
+  statusCode: 502,
+  request: 'GET /a',
+  target: '127.0.0.1:3001',
+  loadBalancer: 'app/web/1',
+  traceId: null,
+}
+
+function statusOf(more: Partial<Status> = {}): Status {
+  return {
+    version: '1.2.3',
+    pid: 1,
+    startedAt: '2026-01-02T00:00:00.000Z',
+    workers: 2,
+    snapshot: 1,
+    logFolder: 'logs',
+    loadBalancers: [
+      {
+        name: 'web',
+        arn: 'arn:web',
+        dnsName: 'web.elb.localhost',
+        listeners: [
+          { protocol: 'HTTP', port: 80, addresses: ['0.0.0.0:8080', '[::]:8080'], rules: 0 },
+          { protocol: 'HTTP', port: 81, addresses: ['0.0.0.0:81'], rules: 0 },
+        ],
+        activeConnections: 4,
+        exchanges: 100,
+        counters: {},
+      },
+    ],
+    targetGroups: [{ name: 'app', arn: 'arn:app', targets: [healthy] }],
+    faults: [],
+    ...more,
+  }
+}
+
+test('a load balancer is one line, each target one below its group', () => {
+  assert.deepEqual(statusLines(statusOf(), plainStyle), [
+    'web HTTP 0.0.0.0:8080, [::]:8080; HTTP 0.0.0.0:81  100 requests, 4 connections',
+    'app target group',
+    '  127.0.0.1:3001        healthy  12 requests, 3 in flight',
+  ])
+})
+
+test('the rate is shown where it is known, small ones with a fraction', () => {
+  const first = (rate: number) => statusLines(statusOf(), plainStyle, new Map([['arn:web', rate]]))[0]!
+  assert.match(first(0.25), / {2}0\.3 requests\/s, 100 requests, 4 connections$/)
+  assert.match(first(1234.5), / {2}1235 requests\/s, /)
+})
+
+test('a group without targets says what that means', () => {
+  const lines = statusLines(statusOf({ targetGroups: [{ name: 'app', arn: 'a', targets: [] }] }), plainStyle)
+  assert.equal(lines.at(-1), '  no targets are registered: requests get 503')
+})
+
+test('an unhealthy target says why, and what exactly was seen', () => {
+  assert.equal(
+    targetLine(unhealthy, plainStyle),
+    '127.0.0.1:3001        unhealthy Target.Timeout: Request timed out (no answer in 2 s)  12 requests, 3 in flight',
+  )
+})
+
+test('an IPv6 address is bracketed', () => {
+  assert.match(targetLine({ ...healthy, id: '2001:db8::1' }, plainStyle), /^\[2001:db8::1\]:3001 /)
+})
+
+test('the latest faults are shown, newest last, with the time and the target if there was one', () => {
+  const faults = Array.from({ length: 7 }, (_, i) => ({ ...fault, request: `GET /${i}` }))
+  const lines = statusLines(statusOf({ faults }), plainStyle)
+  assert.deepEqual(
+    lines.slice(-6).map(line => line.split(' ').at(-1)),
+    ['faults', '/2', '/3', '/4', '/5', '/6'],
+  )
+  assert.equal(
+    faultLine(fault, plainStyle),
+    '03:04:05 502 targetRefused 127.0.0.1:3001: nothing listens on its port GET /a',
+  )
+  assert.equal(
+    faultLine({ ...fault, target: null, fault: 'groupEmpty' }, plainStyle),
+    '03:04:05 502 groupEmpty: nothing listens on its port GET /a',
+  )
+})
+
+test('colour is for terminals, and for people who did not refuse it', t => {
+  const terminal = { isTTY: true } as NodeJS.WriteStream
+  const file = { isTTY: false } as NodeJS.WriteStream
+  const before = process.env.NO_COLOR
+  t.after(() => {
+    if (before === undefined) delete process.env.NO_COLOR
+    else process.env.NO_COLOR = before
+  })
+  delete process.env.NO_COLOR
+  assert.equal(styleFor(terminal), colorStyle)
+  assert.equal(styleFor(file), plainStyle)
+  process.env.NO_COLOR = '1'
+  assert.equal(styleFor(terminal), plainStyle)
+  assert.equal(targetLine(healthy, colorStyle).includes('\u001b[32mhealthy\u001b[0m'), true)
+})
