@@ -1,6 +1,7 @@
 /** Wires the rooms together: the command line, and what a running load balancer is made of. Nothing is decided here. */
 
 import { readFileSync } from 'node:fs'
+import { isIPv6 } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
 import { systemClock } from './base/clock.ts'
@@ -130,7 +131,7 @@ async function up(files: readonly string[], options: UpOptions): Promise<number>
       : loadConfig(files, { portOffset: options.portOffset })
   const result = await read()
   if (!result.ok) return refuse(problemText(result.problems))
-  // Whoever reads our output may leave (`| head`, a closed terminal): that is no reason to stop serving.
+  // Whoever reads our output may leave (`| head`): that is no reason to stop serving.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const running = new Running(options)
   let stopped: Promise<void>
@@ -236,6 +237,7 @@ class Running {
   }
 
   async stop(graceMs: number): Promise<void> {
+    await this.#reloads
     this.#checker.close()
     this.#publisher.close()
     await this.#workers?.stop(graceMs)
@@ -301,7 +303,10 @@ class Running {
   }
 }
 
-/** Resolves at SIGINT or SIGTERM; meanwhile SIGHUP and saved files reload. */
+/**
+ * Resolves at SIGINT or SIGTERM, or when the terminal is gone that it ran on; meanwhile SIGHUP and saved files reload.
+ * A terminal that closes says SIGHUP too, so what tells is that it takes no output any more.
+ */
 function stopSignal(reload: () => Promise<void>, watched: readonly string[]): Promise<void> {
   const onHangUp = () => void reload()
   const endWatch = watchFiles(watched, onHangUp)
@@ -312,10 +317,12 @@ function stopSignal(reload: () => Promise<void>, watched: readonly string[]): Pr
       process.removeListener('SIGHUP', onHangUp)
       process.removeListener('SIGINT', stop)
       process.removeListener('SIGTERM', stop)
+      for (const stream of [process.stdout, process.stderr]) stream.removeListener('error', stop)
       resolve()
     }
     process.on('SIGINT', stop)
     process.on('SIGTERM', stop)
+    for (const stream of [process.stdout, process.stderr]) if (stream.isTTY) stream.on('error', stop)
   })
 }
 
@@ -323,25 +330,27 @@ class PortNotFree extends Error {
   override readonly name = 'PortNotFree'
 }
 
-type BoundPort = { readonly key: string; readonly ip: string; readonly port: number; readonly name: string }
+type BoundPort = { readonly ip: string; readonly port: number; readonly name: string }
 
 function boundPorts({ loadBalancers }: Resources): BoundPort[] {
   return loadBalancers.flatMap(({ name, bind, listeners }) =>
-    listeners.flatMap(({ bindPort }) =>
-      bind.map(ip => ({ key: `${name} ${ip} ${bindPort}`, ip, port: bindPort, name })),
-    ),
+    listeners.flatMap(({ bindPort }) => bind.map(ip => ({ ip, port: bindPort, name }))),
   )
 }
 
 /** @param held are bound by this process already */
 async function checkPorts(held: readonly BoundPort[], resources: Resources): Promise<void> {
-  const known = new Set(held.map(({ ip, port }) => `${ip} ${port}`))
   for (const { ip, port, name } of boundPorts(resources)) {
-    if (known.has(`${ip} ${port}`)) continue
+    if (held.some(other => other.port === port && overlap(other.ip, ip))) continue
     const why = await whyNotFree(ip, port)
     if (why !== null)
       throw new PortNotFree(`load balancer ${name} cannot listen on ${ip} port ${port}: ${portText(why, port)}`)
   }
+}
+
+/** Whether binding one address stands in the way of the other. */
+function overlap(a: string, b: string): boolean {
+  return a === b || (isIPv6(a) === isIPv6(b) && [a, b].some(ip => ip === '0.0.0.0' || ip === '::'))
 }
 
 function portText(code: string, port: number): string {

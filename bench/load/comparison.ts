@@ -28,8 +28,8 @@ export type Setting = {
   readonly progress: (text: string) => void
 }
 
-/** A fresh process has code to compile before its first case. */
-const firstWarmSeconds = 2
+/** Code that is compiled while it runs is worth what it is after some 100,000 requests. */
+const firstWarmSeconds = 6
 const warmSeconds = 1
 /** A CPU profile takes a while to write. */
 const stopPatienceMs = 20_000

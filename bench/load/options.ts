@@ -32,7 +32,7 @@ Compares what one request costs in nginx, HAProxy, Caddy and OpenALB, one core e
   --cases LIST    ${caseNames.join(',')} (default: all but flat)
   --flat          adds the case flat: 2 million requests through OpenALB, resident memory on the way
   --peers LIST    ${peerNames.join(',')} (default: all but base)
-  --rounds N      rounds, taking turns (default 5)
+  --rounds N      rounds, taking turns (default 4)
   --quick         2 rounds of 1 s, one round of idle, 200,000 requests of flat
   --openalb CMD   how to start OpenALB; {config} {port} {apiPort} {data} are filled in
   --base CMD      the same for a revision to compare with; adds the peer base
@@ -60,7 +60,7 @@ export function parseOptions(args: readonly string[]): Options | null {
   const peers = parseList('--peers', values.peers, peerNames) ?? peerNames.filter(name => name !== 'base')
   if (values.base !== undefined && !peers.includes('base')) peers.push('base')
   if (values.base === undefined && peers.includes('base')) throw new UsageError('peer base needs --base CMD')
-  const rounds = values.rounds === undefined ? (values.quick ? 2 : 5) : parseRounds(values.rounds)
+  const rounds = values.rounds === undefined ? (values.quick ? 2 : 4) : parseRounds(values.rounds)
   return {
     cases,
     peers,

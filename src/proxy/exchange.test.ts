@@ -84,7 +84,8 @@ test('exchanges that went different ways have one shape', async t => {
 
 test('behind reset, nothing of the request before is left', () => {
   const used = new Exchange(plane) as unknown as Record<string, unknown>
-  const own = new Set(['plane', 'head', 'requestBody', 'responseBody'])
+  // What was seen last is only ever compared with what a request names.
+  const own = new Set(['plane', 'head', 'requestBody', 'responseBody', 'seenAuthority', 'seenHost'])
   for (const key of Object.keys(used)) if (!own.has(key)) used[key] = 'left over'
   const exchange = used as unknown as Exchange
   exchange.head.read(Buffer.from('GET / HTTP/1.1\r\nHost: a\r\n\r\n'), 0, 27)

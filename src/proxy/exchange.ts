@@ -69,6 +69,9 @@ export class Exchange {
   host = ''
   /** As sent: the authority of an absolute target, or the value of Host. */
   authority = ''
+  /** Authority and host of an earlier request that this object carried; not part of the exchange. */
+  seenAuthority = ''
+  seenHost = ''
   /** Where the path begins in the head: for an absolute target, behind its authority. */
   pathFrom = 0
   traceId = ''

@@ -40,7 +40,25 @@ function readHostField(exchange: Exchange): boolean {
   return true
 }
 
+/** Most requests name the host that the one before named: then nothing is read again, and no string is made. */
 function readAuthority(exchange: Exchange, from: number, to: number): boolean {
+  if (!isAscii(exchange.head.bytes, from, to, exchange.seenAuthority)) {
+    if (!readNewAuthority(exchange, from, to)) return false
+    exchange.seenAuthority = exchange.authority
+    exchange.seenHost = exchange.host
+  }
+  exchange.authority = exchange.seenAuthority
+  exchange.host = exchange.seenHost
+  return true
+}
+
+function isAscii(bytes: Uint8Array, from: number, to: number, text: string): boolean {
+  if (to - from !== text.length || text.length === 0) return false
+  for (let i = 0; i < text.length; i++) if (bytes[from + i] !== text.charCodeAt(i)) return false
+  return true
+}
+
+function readNewAuthority(exchange: Exchange, from: number, to: number): boolean {
   const { bytes } = exchange.head
   let hostTo = to
   for (let at = from; at < to; at++) if (hostByte[bytes[at]!] === 0) return false
