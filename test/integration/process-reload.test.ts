@@ -131,6 +131,21 @@ for (const workers of [1, 2]) {
   })
 }
 
+test('a listener may go from one address to all, and back', async t => {
+  const port = await freePort()
+  const one = answers({ [port]: 'one' })
+  const openalb = await start(t, one, ['--workers', '2'])
+  for (const [number, config] of [
+    [2, one.replace('127.0.0.1', '0.0.0.0')],
+    [3, one],
+  ] as const) {
+    openalb.write('openalb.yaml', config)
+    openalb.kill('SIGHUP')
+    await inForce(openalb, number)
+    assert.equal(await ask(await openClient(t, port)), 'one')
+  }
+})
+
 test('reloads that come at once are applied one after the other, the last one last', async t => {
   const port = await freePort()
   const openalb = await start(t, answers({ [port]: '0' }), ['--workers', '2'])

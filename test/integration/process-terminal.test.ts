@@ -12,6 +12,7 @@ import { answering } from '../support/target-scripts.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const script = '/usr/bin/script'
+const upOnTerminal = `${process.execPath} ${join(root, 'src/main.ts')} up openalb.yaml --api-port 0`
 const needsTerminal = existsSync(script) ? false : 'script (util-linux) is not installed'
 
 test('on a terminal the state is redrawn in place', { skip: needsTerminal }, async t => {
@@ -20,8 +21,7 @@ test('on a terminal the state is redrawn in place', { skip: needsTerminal }, asy
   const port = await freePort()
   const folder = testFolder(t)
   writeFileSync(join(folder, 'openalb.yaml'), forwardingConfig([target.port], port))
-  const command = `${process.execPath} ${join(root, 'src/main.ts')} up openalb.yaml --api-port 0`
-  const openalb = new RunningProcess(t, ['-qec', command, '/dev/null'], folder, [script])
+  const openalb = new RunningProcess(t, ['-qec', upOnTerminal, '/dev/null'], folder, [script])
   await openalb.says(/^Ready\./m)
   const client = await openClient(t, port)
   await client.send('GET /empty HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -38,9 +38,25 @@ async function takenQuickstartPort(): Promise<string | false> {
   return false
 }
 
+for (const option of ['', ' --quiet']) {
+  test(`a terminal that is closed ends what ran on it${option}`, { skip: needsTerminal }, async t => {
+    const folder = testFolder(t)
+    writeFileSync(join(folder, 'openalb.yaml'), forwardingConfig([], await freePort()))
+    const openalb = new RunningProcess(t, ['-qec', upOnTerminal + option, '/dev/null'], folder, [script])
+    await openalb.says(/^Ready\./m)
+    const { apiPort } = openalb
+    openalb.kill('SIGKILL')
+    await within(isFreed(apiPort), () => 'it to end')
+  })
+}
+
+async function isFreed(port: number): Promise<void> {
+  while (!(await isFree(port)));
+}
+
 async function targetsHaveEnded(): Promise<void> {
   const ended = async () => {
-    for (const port of [3001, 3002, 3003]) while (!(await isFree(port)));
+    for (const port of [3001, 3002, 3003]) await isFreed(port)
   }
   await within(ended(), () => 'the targets to end')
 }

@@ -116,14 +116,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     openalb.kill(signal)
     await openalb.says(/^stopping: /m)
     assert.equal((await idle.readUntilClose()).ending, 'fin', 'an idle connection is closed at once')
-    // The listening sockets of both workers close, each in its own time.
-    const refused = async () => {
-      for (;;) await connectClient(port).then(client => client.readUntilClose().then(() => client.close()))
-    }
-    await within(
-      refused().catch(error => assert.equal(error.code, 'ECONNREFUSED')),
-      () => 'new connections to be refused',
-    )
+    await within(refusedAt(port), () => 'new connections to be refused')
     released.resolve()
     const response = await slow.readResponse()
     assert.equal(response.body.toString(), 'done')
@@ -131,17 +124,25 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     assert.equal((await slow.readUntilClose()).ending, 'fin')
     assert.deepEqual(await openalb.exited(), { code: 0, signal: null })
     assert.equal(existsSync(join(folder, 'data', 'openalb.pid')), false)
-    const lines = deliveredLines(join(folder, 'data', 'logs'))
-    assert.ok(
-      lines.some(line => line.includes('/slow')),
-      'the last line is in the log',
-    )
+    const log = readFileSync(join(folder, 'data', 'logs', 'access.log'), 'utf8')
+    assert.match(log, /\/slow/, 'the last line is in the log')
   })
 }
 
-/** The live access log. */
-function deliveredLines(folder: string): string[] {
-  return readFileSync(join(folder, 'access.log'), 'utf8').split('\n')
+/** Resolves when nobody listens any more: workers close their listening sockets each in its own time. */
+async function refusedAt(port: number): Promise<void> {
+  for (;;) {
+    try {
+      const client = await connectClient(port)
+      await client.readUntilClose()
+      client.close()
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ECONNREFUSED') return
+      // The kernel resets what nobody had accepted when the socket was closed.
+      assert.equal(code, 'ECONNRESET')
+    }
+  }
 }
 
 test('a second Ctrl-C ends at once', async t => {
@@ -157,7 +158,7 @@ test('a second Ctrl-C ends at once', async t => {
   never.resolve()
 })
 
-test('what was logged more than a second ago survives a kill, and the data folder is free again', async t => {
+test('what was logged a moment ago survives a kill, and the data folder is free again', async t => {
   const { openalb, port, folder } = await startWithTarget(t, answering(200, 'ok'))
   const client = await openClient(t, port)
   await client.send(get('/remembered'))
@@ -165,11 +166,12 @@ test('what was logged more than a second ago survives a kill, and the data folde
   const answeredAt = performance.now()
   const log = join(folder, 'data', 'logs', 'access.log')
   await until(
-    () => existsSync(log),
-    () => 'the access log',
+    () => existsSync(log) && readFileSync(log, 'utf8').endsWith('\n'),
+    () => 'the line in the access log',
   )
+  // Half a second, and what a busy machine adds to it.
   const tookMs = performance.now() - answeredAt
-  assert.ok(tookMs < 1_000, `the line took ${tookMs} ms to its file`)
+  assert.ok(tookMs < 3_000, `the line took ${tookMs} ms to its file`)
   openalb.kill('SIGKILL')
   await openalb.exited()
   assert.match(readFileSync(log, 'utf8'), /GET http:\/\/a:\d+\/remembered /)
