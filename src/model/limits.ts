@@ -47,6 +47,8 @@ export const idleConnectionsPerTargetMax = 1024
 export const exchangesPooledMax = 4096
 /** Ours: bytes read at once; also the most that one client's pipelined requests hold, since reading pauses. */
 export const readBufferBytes = 64 * 1024
+/** Ours: a body at least this long is read into buffers that need no copy; below, one copy costs less than changing buffers. */
+export const bulkBytesMin = 32 * 1024
 
 /** Ours: rows of shared memory; a configuration beyond is refused. */
 export const targetSlotsMax = 16_384

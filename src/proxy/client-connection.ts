@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { type HeadFault, readRequestMeaning } from '../http/h1.ts'
 import { desyncReason } from '../model/desync.ts'
 import type { FaultCode } from '../model/faults.ts'
-import { exchangesPooledMax, halfClosedGraceMs, lingerMs } from '../model/limits.ts'
+import { bulkBytesMin, exchangesPooledMax, halfClosedGraceMs, lingerMs } from '../model/limits.ts'
 import { formatAddress } from '../model/resources.ts'
 import { adoptAccepted } from '../net/accept.ts'
 import { Connection, Pause } from '../net/connection.ts'
@@ -36,9 +36,6 @@ import { traceHeaderFor } from './trace-header.ts'
 export type ListenerPort = { running: RunningListener; isClosing: boolean }
 
 const continueAnswer = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
-
-/** A body at least this long is read into buffers that need no copy. */
-const bulkBytesMin = 32 * 1024
 
 const headFaults: Readonly<Record<HeadFault, FaultCode>> = {
   malformed: 'clientHeadMalformed',

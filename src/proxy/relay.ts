@@ -6,6 +6,7 @@
 import { BodyKind, type ResponseHead, readResponseMeaning } from '../http/h1.ts'
 import { desyncReason } from '../model/desync.ts'
 import type { FaultCode } from '../model/faults.ts'
+import { bulkBytesMin } from '../model/limits.ts'
 import { Pause } from '../net/connection.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
 import type { TargetConnection } from '../targets/target-connection.ts'
@@ -14,9 +15,6 @@ import { endResponse, failExchange } from './fail.ts'
 import { finishExchange } from './finish.ts'
 import { writeTargetHead } from './request-head.ts'
 import { writeClientHead } from './response-head.ts'
-
-/** A body at least this long is read into buffers that need no copy. Below, one copy costs less than changing buffers. */
-const bulkBytesMin = 32 * 1024
 
 const lastChunk = Buffer.from('0\r\n\r\n')
 

@@ -5,7 +5,13 @@
  * Strict (RFC 9112): CRLF line ends, no folding, no white space before the colon, no control bytes.
  */
 
-import { headerFieldsMax, requestHeadBytesMax, requestLineBytesMax, responseHeadBytesMax } from '../../model/limits.ts'
+import {
+  headerFieldsMax,
+  requestHeadBytesMax,
+  requestHeaderBytesMax,
+  requestLineBytesMax,
+  responseHeadBytesMax,
+} from '../../model/limits.ts'
 import { CR, HTAB, LF, plainNameByte, SP, targetByte, tokenByte, valueByte } from '../tables.ts'
 import { type Field, fieldOf } from './fields.ts'
 import { RequestMeaning, ResponseMeaning } from './meaning.ts'
@@ -56,11 +62,13 @@ export abstract class Head {
   #lineAt = 0
   #hasStartLine = false
   readonly #bytesMax: number
-  readonly #lineBytesMax: number
+  readonly #startLineBytesMax: number
+  readonly #fieldBytesMax: number
 
-  constructor(bytesMax: number, lineBytesMax: number) {
+  constructor(bytesMax: number, startLineBytesMax: number, fieldBytesMax: number) {
     this.#bytesMax = bytesMax
-    this.#lineBytesMax = lineBytesMax
+    this.#startLineBytesMax = startLineBytesMax
+    this.#fieldBytesMax = fieldBytesMax
   }
 
   reset(): void {
@@ -181,7 +189,7 @@ export abstract class Head {
 
   /** A fault within the bound decides before the length does, since it came first. */
   #readBoundedStartLine(bytes: Uint8Array, base: number, at: number, limit: number): number {
-    const bound = at + this.#lineBytesMax
+    const bound = at + this.#startLineBytesMax
     const isBeyond = limit > bound && bytes[bound] !== CR
     const next = this.readStartLine(bytes, base, at, isBeyond ? bound + 1 : limit)
     if (next !== incomplete || !isBeyond) return next
@@ -189,7 +197,7 @@ export abstract class Head {
   }
 
   #readField(bytes: Uint8Array, base: number, nameFrom: number, limit: number): number {
-    const bound = nameFrom + this.#lineBytesMax
+    const bound = nameFrom + this.#fieldBytesMax
     const last = limit > bound ? bound + 1 : limit
     let at = nameFrom
     let isPlain = 1
@@ -222,7 +230,7 @@ export abstract class Head {
   }
 
   #ranOut(base: number, lineFrom: number, last: number, bound: number): number {
-    if (last > bound) return this.fail('fieldTooLong', 'field line is too long', lineFrom - base + this.#lineBytesMax)
+    if (last > bound) return this.fail('fieldTooLong', 'field line is too long', lineFrom - base + this.#fieldBytesMax)
     return incomplete
   }
 
@@ -281,7 +289,7 @@ export class RequestHead extends Head {
   readonly meaning = new RequestMeaning()
 
   constructor() {
-    super(requestHeadBytesMax, requestLineBytesMax)
+    super(requestHeadBytesMax, requestLineBytesMax, requestHeaderBytesMax)
   }
 
   override reset(): void {
@@ -318,7 +326,7 @@ export class ResponseHead extends Head {
   reasonTo = 0
 
   constructor() {
-    super(responseHeadBytesMax, responseHeadBytesMax)
+    super(responseHeadBytesMax, responseHeadBytesMax, responseHeadBytesMax)
   }
 
   protected override readStartLine(bytes: Uint8Array, base: number, from: number, limit: number): number {
