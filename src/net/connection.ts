@@ -38,7 +38,6 @@ export abstract class Connection implements Watched {
   errorCode: string | null = null
   /** Whether the socket holds more than it should; until `onDrained`. */
   isCongested = false
-  bytesWritten = 0
   #paused = 0
   #ownBuffer: Buffer | null = null
   #endsBulk = false
@@ -92,7 +91,6 @@ export abstract class Connection implements Watched {
   send(bytes: Buffer, from: number, to: number): boolean {
     if (this.isClosed || from === to) return true
     if (this.#lent !== null) this.#reclaim()
-    this.bytesWritten += to - from
     const socket = this.socket
     const hasRoom = socket.write(bytes.subarray(from, to))
     if (socket.writableLength === 0) return true

@@ -19,6 +19,12 @@ export class RecordingConnection extends Connection {
   #received: Buffer[] = []
   #receivedBytes = 0
   readonly #happened = new EventEmitter()
+  bytesWritten = 0
+
+  override send(bytes: Buffer, from: number, to: number): boolean {
+    if (!this.isClosed) this.bytesWritten += to - from
+    return super.send(bytes, from, to)
+  }
 
   get received(): Buffer {
     return Buffer.concat(this.#received)

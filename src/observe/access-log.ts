@@ -9,6 +9,7 @@ import { Field, type Head, type RequestHead } from '../http/h1.ts'
 import { desyncReason } from '../model/desync.ts'
 import { loggedUserAgentBytesMax } from '../model/limits.ts'
 import {
+  escapedBytesMax,
   writeAscii,
   writeBytes,
   writeDecimal,
@@ -63,9 +64,10 @@ const fixedBytesMax = 1024
 
 export function writeAccessLogLine(log: LogWriter, record: AccessLogRecord): void {
   const { head } = record
-  // Escaping makes four bytes of one.
   const size =
-    fixedBytesMax + 4 * (head.length + record.host.length + record.redirectUrl.length) + record.traceId.length
+    fixedBytesMax +
+    escapedBytesMax * (head.length + record.host.length + record.redirectUrl.length) +
+    record.traceId.length
   let at = log.reserve(size)
   const { block } = log
   at = writeAscii(block, at, record.type === 'http' ? 'http ' : 'ws ')

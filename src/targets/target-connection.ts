@@ -25,8 +25,6 @@ export type TargetUser = {
 export class TargetConnection extends Connection {
   readonly target: Target
   readonly responseHead: ResponseHead = new ResponseHead()
-  /** Requests it carried before the present one. */
-  requestCount = 0
   user: TargetUser | null
   #isConnected = false
   readonly #openedAt: number
@@ -93,7 +91,6 @@ export class TargetConnection extends Connection {
       this.close()
       return
     }
-    this.requestCount++
     this.endBulk()
     this.resume(Pause.congestion)
     target.idle.push(this)

@@ -38,7 +38,8 @@ test('a target that closed its side of a tunnel is sent the rest also when the t
     () => 'the FIN of the target',
   )
   const piece = Buffer.alloc(64 * 1024)
-  while (connection.send(piece, 0, piece.length)); // until the kernel takes no more of it
+  let sentBytes = piece.length
+  while (connection.send(piece, 0, piece.length)) sentBytes += piece.length // until the kernel takes no more of it
   connection.discard()
-  assert.equal((await within(readToEnd(target), () => 'the rest')).length, connection.bytesWritten)
+  assert.equal((await within(readToEnd(target), () => 'the rest')).length, sentBytes)
 })
