@@ -172,6 +172,7 @@ class Running {
     this.#publisher = new Publisher({
       clock: systemClock,
       states: this.#states,
+      cookieKeys: () => [],
       onDrained: target => this.#workers!.cut([target.slot]),
       onSlotFreed: (kind, slot) => {
         for (const slab of this.#workers!.slabs) {
@@ -374,7 +375,9 @@ function usedGroups({ loadBalancers }: Resources): Set<string> {
   const actions = loadBalancers.flatMap(({ listeners }) =>
     listeners.flatMap(({ defaultAction, rules }) => [defaultAction, ...rules.map(({ action }) => action)]),
   )
-  return new Set(actions.flatMap(action => (action.type === 'forward' ? [action.targetGroup] : [])))
+  return new Set(
+    actions.flatMap(action => (action.type === 'forward' ? action.targetGroups.map(({ arn }) => arn) : [])),
+  )
 }
 
 function summary({ loadBalancers, targetGroups }: Resources): string {

@@ -38,6 +38,7 @@ function fixture(t: TestContext) {
   const publisher = new Publisher({
     clock,
     states,
+    cookieKeys: () => [],
     onDrained: ({ port }) => drained.push(port),
     onSlotFreed: (kind, slot) => freed.push(`${kind} ${slot}`),
   })

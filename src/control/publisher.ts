@@ -10,7 +10,7 @@ import type { LoadBalancerArn, TargetGroupArn } from '../model/arns.ts'
 import { loadBalancerSlotsMax, targetGroupSlotsMax, targetSlotsMax } from '../model/limits.ts'
 import type { Resources, TargetGroup } from '../model/resources.ts'
 import { formatAddress } from '../model/resources.ts'
-import type { Snapshot, SnapshotTarget } from '../model/snapshot.ts'
+import type { CookieKey, Snapshot, SnapshotTarget } from '../model/snapshot.ts'
 import { TargetStateCode, type TargetStates } from '../model/target-states.ts'
 
 export type DrainingTarget = SnapshotTarget & {
@@ -23,6 +23,8 @@ export type DrainingTarget = SnapshotTarget & {
 export type PublisherOptions = {
   readonly clock: Clock
   readonly states: TargetStates
+  /** Newest first. */
+  readonly cookieKeys: () => readonly CookieKey[]
   /** The deregistration delay of this target is over: what it still works on is to be cut. */
   readonly onDrained: (target: DrainingTarget) => void
   /** The slot is about to serve another resource. */
@@ -128,12 +130,14 @@ export class Publisher {
         ...loadBalancer,
         slot: this.#loadBalancerSlots.of(loadBalancer.arn),
       })),
-      targetGroups: resources.targetGroups.map(({ arn, name, targets }) => ({
+      targetGroups: resources.targetGroups.map(({ arn, name, attributes, targets }) => ({
         arn,
         name,
+        attributes,
         slot: this.#groupSlots.of(arn),
         targets: targets.map(target => ({ ...target, slot: this.#targetSlots.of(targetKey(arn, target)) })),
       })),
+      cookieKeys: this.#options.cookieKeys(),
     }
   }
 

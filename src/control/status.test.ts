@@ -32,7 +32,7 @@ function fixture(t: TestContext) {
   const clock = new ManualClock(Date.UTC(2026, 0, 2, 3, 4, 5))
   const states = new TargetStates()
   const slabs = [new CounterSlab(), new CounterSlab()] as const
-  const publisher = new Publisher({ clock, states, onDrained: () => {}, onSlotFreed: () => {} })
+  const publisher = new Publisher({ clock, states, cookieKeys: () => [], onDrained: () => {}, onSlotFreed: () => {} })
   const checker = new HealthChecker({ clock, states, onChange: () => {} })
   t.after(() => {
     publisher.close()

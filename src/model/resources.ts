@@ -33,7 +33,12 @@ export type LoadBalancerAttributes = {
   readonly xffClientPort: boolean
   /** `routing.http.drop_invalid_header_fields.enabled` */
   readonly dropInvalidHeaderFields: boolean
+  /** `routing.http.desync_mitigation_mode` */
+  readonly desyncMitigationMode: DesyncMitigationMode
 }
+
+export const desyncMitigationModes = ['monitor', 'defensive', 'strictest'] as const
+export type DesyncMitigationMode = (typeof desyncMitigationModes)[number]
 
 export type Listener = {
   readonly arn: ListenerArn
@@ -42,9 +47,24 @@ export type Listener = {
   readonly port: number
   /** The port that is bound, which `--port-offset` may have moved; 0 lets the system choose (tests). */
   readonly bindPort: number
+  readonly attributes: ListenerAttributes
   readonly defaultAction: RoutingAction
   /** By ascending priority; priorities are unique. */
   readonly rules: readonly Rule[]
+}
+
+export type ListenerAttributes = {
+  /** `routing.http.response.server.enabled`: whether answers of the load balancer itself name their server. */
+  readonly serverHeader: boolean
+  /** `routing.http.response.<header>.header_value`: set on every response, in place of what the target says. */
+  readonly responseHeaders: readonly ResponseHeader[]
+}
+
+export type ResponseHeader = {
+  /** As it is sent, such as `Strict-Transport-Security`. */
+  readonly name: string
+  /** 1-1024 characters. */
+  readonly value: string
 }
 
 export type Rule = {
@@ -54,25 +74,77 @@ export type Rule = {
   /** All of them must match. */
   readonly conditions: readonly Condition[]
   readonly action: RoutingAction
+  readonly transforms: Transforms
 }
 
+/** A condition is met by any of its values. */
 export type Condition =
+  | ({ readonly field: 'host-header' } & TextValues)
+  | ({ readonly field: 'path-pattern' } & TextValues)
+  | ({
+      readonly field: 'http-header'
+      /** A token of at most 40 characters, in the case it was given in; compared without. */
+      readonly httpHeaderName: string
+    } & TextValues)
   | {
-      readonly field: 'path-pattern'
-      /** Any of them; case-sensitive; `*` and `?` are wildcards. */
+      readonly field: 'http-request-method'
+      /** Compared exactly. */
       readonly values: readonly string[]
     }
   | {
-      readonly field: 'host-header'
-      /** Any of them; case-insensitive; `*` and `?` are wildcards. */
+      readonly field: 'query-string'
+      readonly values: readonly QueryStringValue[]
+    }
+  | {
+      readonly field: 'source-ip'
+      /** CIDR blocks, IPv4 or IPv6, of the TCP peer. */
       readonly values: readonly string[]
     }
+
+/** One of the two is empty. Case counts in paths only. */
+export type TextValues = {
+  /** At most 128 characters; `*` and `?` are wildcards. */
+  readonly values: readonly string[]
+  /** At most 128 characters; they search, unless anchored by `^` or `$`. */
+  readonly regexValues: readonly string[]
+}
+
+/** Compared without case; `*` and `?` are wildcards, a backslash takes the meaning from the character behind it. */
+export type QueryStringValue = {
+  /** Null: any key. */
+  readonly key: string | null
+  readonly value: string
+}
+
+/** What a rule changes of a request before its target gets it. */
+export type Transforms = {
+  readonly hostHeaderRewrite: Rewrite | null
+  readonly urlRewrite: Rewrite | null
+}
+
+export type Rewrite = {
+  /** 1-1024 characters, of the linear-time dialect. */
+  readonly regex: string
+  /** At most 1024 characters; `$1` and so on stand for groups. */
+  readonly replace: string
+}
+
+export const noTransforms: Transforms = { hostHeaderRewrite: null, urlRewrite: null }
 
 export type RoutingAction = ForwardAction | RedirectAction | FixedResponseAction
 
 export type ForwardAction = {
   readonly type: 'forward'
-  readonly targetGroup: TargetGroupArn
+  /** 1-5, each once. */
+  readonly targetGroups: readonly WeightedTargetGroup[]
+  /** `TargetGroupStickinessConfig.DurationSeconds`, 1-604800; null: the client is not tied to one target group. */
+  readonly stickinessSeconds: number | null
+}
+
+export type WeightedTargetGroup = {
+  readonly arn: TargetGroupArn
+  /** 0-999, relative to the sum of all; 0 takes a group out of rotation. */
+  readonly weight: number
 }
 
 /** The parts keep their placeholders (`#{host}` and so on); omitted ones have become the service's defaults. */
@@ -119,7 +191,27 @@ export type TargetGroup = {
 export type TargetGroupAttributes = {
   /** `deregistration_delay.timeout_seconds`, 0-3600. */
   readonly deregistrationDelaySeconds: number
+  /** `load_balancing.algorithm.type` */
+  readonly algorithm: LoadBalancingAlgorithm
+  /** `load_balancing.algorithm.anomaly_mitigation`; with `weighted_random` only. */
+  readonly anomalyMitigation: boolean
+  /** `slow_start.duration_seconds`, 30-900, or 0 for none; with `round_robin` only. */
+  readonly slowStartSeconds: number
+  /** `stickiness.*`; null when not enabled. */
+  readonly stickiness: Stickiness | null
 }
+
+export const loadBalancingAlgorithms = ['round_robin', 'least_outstanding_requests', 'weighted_random'] as const
+export type LoadBalancingAlgorithm = (typeof loadBalancingAlgorithms)[number]
+
+export type Stickiness =
+  | { readonly type: 'lb_cookie'; readonly durationSeconds: number }
+  | {
+      readonly type: 'app_cookie'
+      /** The target's own cookie that begins it. */
+      readonly cookieName: string
+      readonly durationSeconds: number
+    }
 
 export type HealthCheck = {
   readonly protocol: 'HTTP'

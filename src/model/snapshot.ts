@@ -4,13 +4,23 @@
  */
 
 import type { TargetGroupArn } from './arns.ts'
-import type { LoadBalancer, Target } from './resources.ts'
+import type { LoadBalancer, Target, TargetGroupAttributes } from './resources.ts'
 
 export type Snapshot = {
   /** Rises by one with each publication; the first is 1. */
   readonly number: number
   readonly loadBalancers: readonly SnapshotLoadBalancer[]
   readonly targetGroups: readonly SnapshotTargetGroup[]
+  /** Newest first: the first one seals, all of them open. */
+  readonly cookieKeys: readonly CookieKey[]
+}
+
+/** Seals stickiness cookies. */
+export type CookieKey = {
+  /** Rises with each key; stands in the cookie. 0 to 2^32 - 1. */
+  readonly id: number
+  /** 32 bytes. */
+  readonly key: Uint8Array
 }
 
 /** A slot is an index into the shared memory; it stays with its resource for as long as that exists. */
@@ -20,6 +30,7 @@ export type SnapshotTargetGroup = {
   readonly slot: number
   readonly arn: TargetGroupArn
   readonly name: string
+  readonly attributes: TargetGroupAttributes
   readonly targets: readonly SnapshotTarget[]
 }
 

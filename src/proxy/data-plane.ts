@@ -181,7 +181,7 @@ export class DataPlane {
 
   #runListener(loadBalancer: RunningLoadBalancer, listener: Listener): RunningListener {
     const resolve = (action: RoutingAction): RunningAction =>
-      action.type === 'forward' ? { type: 'forward', group: this.#registry.group(action.targetGroup) } : action
+      action.type === 'forward' ? { type: 'forward', group: this.#registry.group(action.targetGroups[0]!.arn) } : action
     return { loadBalancer, port: listener.port, protocol: 'http', rules: compileRules(listener, resolve) }
   }
 }
@@ -212,7 +212,8 @@ function idleTimeouts(snapshot: Snapshot): (arn: TargetGroupArn) => number {
   for (const { listeners, attributes } of snapshot.loadBalancers) {
     for (const listener of listeners) {
       for (const action of [listener.defaultAction, ...listener.rules.map(rule => rule.action)]) {
-        if (action.type === 'forward') timeouts.set(action.targetGroup, attributes.idleTimeoutSeconds * 1000)
+        if (action.type !== 'forward') continue
+        for (const { arn } of action.targetGroups) timeouts.set(arn, attributes.idleTimeoutSeconds * 1000)
       }
     }
   }

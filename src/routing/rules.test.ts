@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { listenerArn, ruleArn, targetGroupArn } from '../model/arns.ts'
-import type { Condition, Listener, RoutingAction } from '../model/resources.ts'
+import { type Condition, type Listener, noTransforms, type RoutingAction } from '../model/resources.ts'
 import { compileRules, matchRule } from './rules.ts'
 
 function forwardTo(name: string): RoutingAction {
-  return { type: 'forward', targetGroup: targetGroupArn(name, '0123456789abcdef') }
+  return {
+    type: 'forward',
+    targetGroups: [{ arn: targetGroupArn(name, '0123456789abcdef'), weight: 1 }],
+    stickinessSeconds: null,
+  }
 }
 
 function listenerWith(rules: readonly (readonly [priority: number, ...conditions: Condition[]])[]): Listener {
@@ -14,18 +18,20 @@ function listenerWith(rules: readonly (readonly [priority: number, ...conditions
     protocol: 'HTTP',
     port: 80,
     bindPort: 0,
+    attributes: { serverHeader: true, responseHeaders: [] },
     defaultAction: forwardTo('default'),
     rules: rules.map(([priority, ...conditions]) => ({
       arn: ruleArn('web', '0123456789abcdef', '0123456789abcdef', `${priority}`.padStart(16, '0')),
       priority,
       conditions,
       action: forwardTo(`rule-${priority}`),
+      transforms: noTransforms,
     })),
   }
 }
 
-const host = (...values: string[]): Condition => ({ field: 'host-header', values })
-const path = (...values: string[]): Condition => ({ field: 'path-pattern', values })
+const host = (...values: string[]): Condition => ({ field: 'host-header', values, regexValues: [] })
+const path = (...values: string[]): Condition => ({ field: 'path-pattern', values, regexValues: [] })
 
 /** The priority of the rule that a request meets. */
 function priorityFor(listener: Listener, host: string, path: string): number {

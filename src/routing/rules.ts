@@ -1,6 +1,6 @@
 /** Compiles the rules of a listener when a snapshot arrives, and answers which one a request meets. */
 
-import { assertNever } from '../base/assert.ts'
+import { assert } from '../base/assert.ts'
 import type { Condition, Listener, RoutingAction } from '../model/resources.ts'
 import { compileWildcard, type Wildcard } from './wildcard.ts'
 
@@ -48,7 +48,7 @@ function compileValues(conditions: readonly Condition[], field: Condition['field
         values.push(...condition.values.map(value => compileWildcard(value)))
         break
       default:
-        assertNever(condition)
+        assert(false, `${condition.field} is compiled`)
     }
   }
   return values.length === 0 ? null : values

@@ -12,6 +12,13 @@ const group = (...slots: readonly number[]): SnapshotTargetGroup => ({
   arn,
   name: 'app',
   slot: 0,
+  attributes: {
+    deregistrationDelaySeconds: 300,
+    algorithm: 'round_robin',
+    anomalyMitigation: false,
+    slowStartSeconds: 0,
+    stickiness: null,
+  },
   targets: slots.map(described),
 })
 

@@ -51,7 +51,13 @@ class Crew {
       onFault: () => {},
       onTrouble: message => this.troubles.push(message),
     })
-    this.#publisher = new Publisher({ clock: systemClock, states, onDrained: () => {}, onSlotFreed: () => {} })
+    this.#publisher = new Publisher({
+      clock: systemClock,
+      states,
+      cookieKeys: () => [],
+      onDrained: () => {},
+      onSlotFreed: () => {},
+    })
   }
 
   async publish(config: string): Promise<void> {

@@ -55,6 +55,7 @@ export class TestPlane {
     this.publisher = new Publisher({
       clock,
       states,
+      cookieKeys: () => [{ id: 1, key: new Uint8Array(32).fill(7) }],
       onDrained: target => {
         this.drained.push(target)
         this.plane.cutTargets(new Set([target.slot]))

@@ -10,16 +10,17 @@ import {
   type TargetGroupArn,
   targetGroupArn,
 } from '../../model/arns.ts'
-import type {
-  HealthCheck,
-  Listener,
-  LoadBalancer,
-  LoadBalancerAttributes,
-  Resources,
-  RoutingAction,
-  Rule,
-  StatusRange,
-  TargetGroup,
+import {
+  type HealthCheck,
+  type Listener,
+  type LoadBalancer,
+  type LoadBalancerAttributes,
+  noTransforms,
+  type Resources,
+  type RoutingAction,
+  type Rule,
+  type StatusRange,
+  type TargetGroup,
 } from '../../model/resources.ts'
 import { canonicalAddress, offsetPort } from './address.ts'
 import {
@@ -71,6 +72,7 @@ function buildAttributes(from: LoadBalancerOutput['attributes']): LoadBalancerAt
     xffHeaderProcessingMode: from['routing.http.xff_header_processing.mode'],
     xffClientPort: from['routing.http.xff_client_port.enabled'] === 'true',
     dropInvalidHeaderFields: from['routing.http.drop_invalid_header_fields.enabled'] === 'true',
+    desyncMitigationMode: 'defensive',
   }
 }
 
@@ -80,14 +82,16 @@ function buildListener(from: ListenerOutput, name: string, loadBalancerId: strin
   const buildRule = ({ priority, conditions, actions }: RuleOutput): Rule => ({
     arn: ruleArn(name, loadBalancerId, id, idOf('listener-rule', name, port, priority)),
     priority,
-    conditions,
+    conditions: conditions.map(({ field, values }) => ({ field, values, regexValues: [] })),
     action: buildAction(actions[0]!),
+    transforms: noTransforms,
   })
   return {
     arn: listenerArn(name, loadBalancerId, id),
     protocol,
     port,
     bindPort: offsetPort(port, portOffset),
+    attributes: { serverHeader: true, responseHeaders: [] },
     defaultAction: buildAction(from.defaultActions[0]!),
     rules: from.rules.map(buildRule).sort((one, other) => one.priority - other.priority),
   }
@@ -96,7 +100,11 @@ function buildListener(from: ListenerOutput, name: string, loadBalancerId: strin
 function buildAction(from: ActionOutput): RoutingAction {
   switch (from.type) {
     case 'forward':
-      return { type: 'forward', targetGroup: groupArn(from.targetGroup) }
+      return {
+        type: 'forward',
+        targetGroups: [{ arn: groupArn(from.targetGroup), weight: 1 }],
+        stickinessSeconds: null,
+      }
     case 'redirect': {
       const { protocol, host, port, path, query, statusCode } = from.redirect
       const status = statusCode === 'HTTP_301' ? 301 : 302
@@ -124,7 +132,13 @@ function buildTargetGroup(from: TargetGroupOutput): TargetGroup {
     protocol,
     port,
     healthCheck: buildHealthCheck(from.healthCheck),
-    attributes: { deregistrationDelaySeconds: Number(from.attributes['deregistration_delay.timeout_seconds']) },
+    attributes: {
+      deregistrationDelaySeconds: Number(from.attributes['deregistration_delay.timeout_seconds']),
+      algorithm: 'round_robin',
+      anomalyMitigation: false,
+      slowStartSeconds: 0,
+      stickiness: null,
+    },
     targets: from.targets.map(target => ({ ip: canonicalAddress(target.id), port: target.port ?? port })),
   }
 }
