@@ -3,14 +3,17 @@
 import { readFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { availableParallelism } from 'node:os'
+import type { DatabaseSync } from 'node:sqlite'
 import { Command, InvalidArgumentError } from 'commander'
 import { systemClock } from './base/clock.ts'
 import { type Config, type ConfigProblem, type ConfigResult, formatProblem, loadConfig } from './control/config.ts'
 import { quickConfig } from './control/config-quick.ts'
+import { CookieKeys } from './control/cookie-keys.ts'
 import { claimDataFolder, type DataFolder, DataFolderInUse } from './control/data-folder.ts'
 import { Publisher } from './control/publisher.ts'
 import { listenerAddresses, StatusReporter } from './control/status.ts'
 import { type StatusServer, startStatusServer } from './control/status-server.ts'
+import { openStore } from './control/store.ts'
 import { watchFiles } from './control/watch-files.ts'
 import { HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
@@ -159,12 +162,17 @@ class Running {
   readonly #publisher: Publisher
   readonly #checker: HealthChecker
   #folder: DataFolder | null = null
+  #store: DatabaseSync | null = null
+  #cookieKeys: CookieKeys | null = null
   #delivery: LogDelivery | null = null
   #workers: Workers | null = null
   #server: StatusServer | null = null
   #reporter: StatusReporter | null = null
   #display: Display | null = null
-  #reloads: Promise<void> = Promise.resolve()
+  /** In force. */
+  #config: Config | null = null
+  /** One change at a time. */
+  #changes: Promise<void> = Promise.resolve()
 
   constructor(options: UpOptions) {
     this.#options = options
@@ -172,7 +180,7 @@ class Running {
     this.#publisher = new Publisher({
       clock: systemClock,
       states: this.#states,
-      cookieKeys: () => [],
+      cookieKeys: () => this.#cookieKeys!.keys,
       onDrained: target => this.#workers!.cut([target.slot]),
       onSlotFreed: (kind, slot) => {
         for (const slab of this.#workers!.slabs) {
@@ -187,6 +195,8 @@ class Running {
     const { data, workers, apiPort } = this.#options
     await checkPorts([], config.resources)
     this.#folder = await claimDataFolder(data)
+    this.#store = openStore(this.#folder.store)
+    this.#cookieKeys = new CookieKeys({ store: this.#store, clock: systemClock, onRotated: () => this.#publishAgain() })
     const logs = { folder: this.#folder.logs, token: this.#token, clock: systemClock }
     this.#delivery = new LogDelivery({
       ...logs,
@@ -218,7 +228,7 @@ class Running {
 
   /** Applies the difference to what is read now; one at a time. What cannot be served leaves all as it is. */
   reload(read: () => ConfigResult | Promise<ConfigResult>): Promise<void> {
-    this.#reloads = this.#reloads.then(async () => {
+    this.#changes = this.#changes.then(async () => {
       const result = await read()
       if (!result.ok) {
         this.say(`the changed configuration was refused; the running one stays\n${problemText(result.problems)}`)
@@ -234,17 +244,30 @@ class Running {
         this.say(`the changed configuration was refused; the running one stays: ${startFailure(error, this.#options)}`)
       }
     })
-    return this.#reloads
+    return this.#changes
+  }
+
+  /** The configuration is the same, what it is published with is not. */
+  #publishAgain(): void {
+    this.#changes = this.#changes.then(async () => {
+      try {
+        await this.#publish(this.#config!)
+      } catch (error) {
+        this.say(`new keys for stickiness cookies could not be handed out: ${(error as Error).message}`)
+      }
+    })
   }
 
   async stop(graceMs: number): Promise<void> {
-    await this.#reloads
+    await this.#changes
+    this.#cookieKeys?.close()
     this.#checker.close()
     this.#publisher.close()
     await this.#workers?.stop(graceMs)
     this.#display?.stop()
     await this.#delivery?.close()
     await this.#server?.close()
+    this.#store?.close()
     await this.#folder?.release()
   }
 
@@ -253,7 +276,8 @@ class Running {
     else console.error(text)
   }
 
-  async #publish({ resources }: Config): Promise<void> {
+  async #publish(config: Config): Promise<void> {
+    const { resources } = config
     const snapshot = this.#publisher.prepare(resources)
     try {
       await this.#workers!.publish(snapshot)
@@ -262,6 +286,7 @@ class Running {
       throw error
     }
     this.#publisher.commit(resources)
+    this.#config = config
     this.#reporter!.snapshot = snapshot.number
     const used = usedGroups(resources)
     this.#checker.apply(

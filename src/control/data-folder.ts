@@ -7,7 +7,12 @@ export class DataFolderInUse extends Error {
   override readonly name = 'DataFolderInUse'
 }
 
-export type DataFolder = { readonly logs: string; readonly release: () => Promise<void> }
+export type DataFolder = {
+  readonly logs: string
+  /** The file of the store. */
+  readonly store: string
+  readonly release: () => Promise<void>
+}
 
 /** Claims a folder, made when missing. @throws DataFolderInUse, or the system's error when it cannot be written */
 export async function claimDataFolder(path: string): Promise<DataFolder> {
@@ -23,7 +28,8 @@ export async function claimDataFolder(path: string): Promise<DataFolder> {
     }
     await writeFile(lock, `${process.pid}\n`)
   }
-  return { logs: join(path, 'logs'), release: () => rm(lock, { force: true }) }
+  const release = () => rm(lock, { force: true })
+  return { logs: join(path, 'logs'), store: join(path, 'state.db'), release }
 }
 
 /** A process that was killed leaves its lock behind. */

@@ -29,6 +29,11 @@ export const traceHeadBytesMax = 7 * 1024
 /** Bytes of a User-Agent that the access log shows. */
 export const loggedUserAgentBytesMax = 8 * 1024
 
+/** Longest stickiness, of targets and of target groups. */
+export const stickinessSecondsMax = 604_800
+/** What `Expires` of every stickiness cookie is ahead by, whatever the duration sealed in it. */
+export const stickyCookieExpiresMs = 7 * 24 * 60 * 60 * 1000
+
 /** To open a connection to a target. */
 export const connectTimeoutMs = 10_000
 /**
