@@ -1,23 +1,34 @@
 /** Compiles the rules of a listener when a snapshot arrives, and answers which one a request meets. */
 
-import { assert } from '../base/assert.ts'
-import type { Condition, Listener, RoutingAction } from '../model/resources.ts'
-import { compileWildcard, type Wildcard } from './wildcard.ts'
+import type { Listener, RoutingAction, Transforms } from '../model/resources.ts'
+import { type CompiledRewrite, compileRewrite } from './rewrite.ts'
+import { type CompiledCondition, compileCondition } from './rules/conditions.ts'
+import { Reading, type RuleSubject } from './rules/reading.ts'
+import { RuleIndex } from './rules/rule-index.ts'
+
+export type { RuleSubject }
 
 export type CompiledRule<Action> = {
   /** 0 for the default rule, as the access log writes it. */
   readonly priority: number
-  /** Any of them must match; null: every host does. */
-  readonly hosts: readonly Wildcard[] | null
-  readonly paths: readonly Wildcard[] | null
+  /** All of them must be met. */
+  readonly conditions: readonly CompiledCondition[]
   readonly action: Action
+  /** null: the request goes to its target as it came. */
+  readonly transforms: CompiledTransforms | null
+}
+
+export type CompiledTransforms = {
+  readonly hostHeaderRewrite: CompiledRewrite | null
+  readonly urlRewrite: CompiledRewrite | null
 }
 
 export type CompiledRules<Action> = {
   /** By ascending priority; the default rule comes last and always matches. */
   readonly rules: readonly CompiledRule<Action>[]
-  /** Whether any rule looks at the host or the path, so that they are made into strings only when needed. */
+  /** Whether any rule looks at the request; without, the default rule is all there is. */
   readonly hasConditions: boolean
+  readonly index: RuleIndex
 }
 
 /** @param resolve makes of an action what the data plane runs */
@@ -27,52 +38,45 @@ export function compileRules<Action>(
 ): CompiledRules<Action> {
   const rules: CompiledRule<Action>[] = listener.rules.map(rule => ({
     priority: rule.priority,
-    hosts: compileValues(rule.conditions, 'host-header'),
-    paths: compileValues(rule.conditions, 'path-pattern'),
+    conditions: rule.conditions.map(compileCondition),
     action: resolve(rule.action),
+    transforms: compileTransforms(rule.transforms),
   }))
-  rules.push({ priority: 0, hosts: null, paths: null, action: resolve(listener.defaultAction) })
-  return { rules, hasConditions: rules.length > 1 }
+  rules.push({ priority: 0, conditions: [], action: resolve(listener.defaultAction), transforms: null })
+  return { rules, hasConditions: rules.length > 1, index: new RuleIndex(listener.rules) }
 }
 
-/** A rule has at most one condition of each of these fields; the values of one condition are alternatives. */
-function compileValues(conditions: readonly Condition[], field: Condition['field']): readonly Wildcard[] | null {
-  const values: Wildcard[] = []
-  for (const condition of conditions) {
-    if (condition.field !== field) continue
-    switch (condition.field) {
-      case 'host-header':
-        values.push(...condition.values.map(value => compileWildcard(value.toLowerCase())))
-        break
-      case 'path-pattern':
-        values.push(...condition.values.map(value => compileWildcard(value)))
-        break
-      default:
-        assert(false, `${condition.field} is compiled`)
-    }
+function compileTransforms({ hostHeaderRewrite, urlRewrite }: Transforms): CompiledTransforms | null {
+  if (hostHeaderRewrite === null && urlRewrite === null) return null
+  return {
+    hostHeaderRewrite: hostHeaderRewrite === null ? null : compileRewrite('host-header-rewrite', hostHeaderRewrite),
+    urlRewrite: urlRewrite === null ? null : compileRewrite('url-rewrite', urlRewrite),
   }
-  return values.length === 0 ? null : values
 }
 
-/**
- * The rule that applies: the first, by priority, whose conditions all match.
- *
- * @param host lower-cased, without a port
- * @param path without the query
- */
-export function matchRule<Action>(compiled: CompiledRules<Action>, host: string, path: string): CompiledRule<Action> {
+const reading = new Reading()
+
+/** The rule that applies: the first, by priority, whose conditions are all met. */
+export function matchRule<Action>(compiled: CompiledRules<Action>, subject: RuleSubject): CompiledRule<Action> {
   const { rules } = compiled
-  const last = rules.length - 1
-  for (let i = 0; i < last; i++) {
-    const rule = rules[i]!
-    if (rule.hosts !== null && !anyMatches(rule.hosts, host)) continue
-    if (rule.paths !== null && !anyMatches(rule.paths, path)) continue
-    return rule
-  }
-  return rules[last]!
+  reading.begin(subject)
+  let best = rules.length - 1
+  for (const candidates of compiled.index.candidates(reading)) best = firstMet(rules, candidates, best)
+  reading.end()
+  return rules[best]!
 }
 
-function anyMatches(wildcards: readonly Wildcard[], text: string): boolean {
-  for (let i = 0; i < wildcards.length; i++) if (wildcards[i]!.matches(text)) return true
-  return false
+/** Candidates come ascending, so those from `best` on cannot win any more. */
+function firstMet<Action>(rules: readonly CompiledRule<Action>[], candidates: readonly number[], best: number): number {
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i]!
+    if (candidate >= best) return best
+    if (areMet(rules[candidate]!.conditions)) return candidate
+  }
+  return best
+}
+
+function areMet(conditions: readonly CompiledCondition[]): boolean {
+  for (let i = 0; i < conditions.length; i++) if (!conditions[i]!.isMet(reading)) return false
+  return true
 }
