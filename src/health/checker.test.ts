@@ -65,6 +65,7 @@ function groupOf(targets: readonly (readonly [slot: number, target: { port: numb
     name: 'app',
     healthCheck,
     isInUse: true,
+    slowStartSeconds: 0,
     targets: targets.map(([slot, { port }]) => ({ ip: '127.0.0.1', port, slot })),
   }
 }
@@ -458,5 +459,231 @@ describe('health checker', () => {
     assert.throws(() => checker.apply(withCheck({ timeoutSeconds: 5 })), /times out before the next/)
     assert.throws(() => checker.apply(withCheck({ path: '/ HTTP/1.1\r\nX: y' })), /visible ASCII/)
     assert.throws(() => checker.apply([group, group]), /one target/)
+  })
+})
+
+describe('slow start', () => {
+  /** Two targets that began together and are healthy, and one more that may yet register. */
+  class Slow extends Fixture {
+    readonly targets: readonly (readonly [slot: number, target: FakeTarget])[]
+
+    constructor(t: TestContext, targets: readonly FakeTarget[]) {
+      super(t)
+      this.targets = targets.map((target, slot) => [slot, target] as const)
+    }
+
+    static async begin(t: TestContext, settings: Partial<CheckedGroup> = {}): Promise<Slow> {
+      const targets = await Promise.all([0, 1, 2].map(() => new FakeTarget(200).start(t)))
+      const slow = new Slow(t, targets)
+      slow.apply([0, 1], settings)
+      await slow.reported(2)
+      return slow
+    }
+
+    apply(slots: readonly number[], settings: Partial<CheckedGroup> = {}): void {
+      const targets = this.targets.filter(([slot]) => slots.includes(slot))
+      this.checker.apply([{ ...groupOf(targets), slowStartSeconds: 60, ...settings }])
+    }
+
+    /** Registers the third target, which turns healthy at once. */
+    async addThird(settings: Partial<CheckedGroup> = {}): Promise<void> {
+      const before = this.reports.length
+      this.apply([0, 1, 2], settings)
+      await this.reported(before + 1)
+      assert.equal(this.states.state(2), TargetStateCode.healthy)
+    }
+
+    /** One interval, in which all three are probed. */
+    async interval(): Promise<void> {
+      const before = this.reports.length
+      this.clock.advance(5000)
+      await this.reported(before + 3)
+    }
+
+    /** Intervals in which two are probed. */
+    async pairIntervals(count: number): Promise<void> {
+      for (let done = 0; done < count; done++) {
+        const before = this.reports.length
+        this.clock.advance(5000)
+        await this.reported(before + 2)
+      }
+    }
+
+    get slowStarting(): number[] {
+      return [0, 1, 2].filter(slot => this.states.isSlowStarting(slot))
+    }
+  }
+
+  /** So that time may pass without a probe that nobody could answer in no time. */
+  const rarely = { healthCheck: { ...healthCheck, intervalSeconds: 300 } }
+
+  it('a target that joins healthy ones starts slowly, and is done when its time is over', async t => {
+    const slow = await Slow.begin(t, rarely)
+    slow.clock.advance(1000)
+    await slow.addThird(rarely)
+    assert.deepEqual(slow.slowStarting, [2])
+    const { originMs } = slow.clock
+    assert.equal(slow.states.slowStartElapsedMs(2, originMs + 1000 + 30_000), 30_000)
+    slow.clock.advance(59_999)
+    assert.deepEqual(slow.slowStarting, [2])
+    slow.clock.advance(1)
+    assert.deepEqual(slow.slowStarting, [])
+  })
+
+  it('no request meets a target that is healthy and not yet in slow start', async t => {
+    const slow = await Slow.begin(t)
+    const { states } = slow
+    const seen: boolean[] = []
+    const setState = states.setState.bind(states)
+    states.setState = (slot, state) => {
+      if (state === TargetStateCode.healthy) seen.push(states.isSlowStarting(slot))
+      setState(slot, state)
+    }
+    await slow.addThird()
+    assert.deepEqual(seen, [true])
+  })
+
+  it('targets that are registered at once into an empty group do not start slowly', async t => {
+    const slow = await Slow.begin(t)
+    assert.equal(slow.states.state(0), TargetStateCode.healthy)
+    assert.equal(slow.states.state(1), TargetStateCode.healthy)
+    assert.deepEqual(slow.slowStarting, [])
+  })
+
+  it('nor do those of a group that comes into use', async t => {
+    const slow = await Slow.begin(t)
+    slow.apply([0, 1], { isInUse: false })
+    slow.apply([0, 1])
+    await slow.reported(4)
+    assert.deepEqual(
+      [0, 1].map(slot => slow.states.state(slot)),
+      [TargetStateCode.healthy, TargetStateCode.healthy],
+    )
+    assert.deepEqual(slow.slowStarting, [])
+  })
+
+  it('without the attribute nobody starts slowly', async t => {
+    const slow = await Slow.begin(t, { slowStartSeconds: 0 })
+    const { generation } = slow.states
+    await slow.addThird({ slowStartSeconds: 0 })
+    assert.deepEqual(slow.slowStarting, [])
+    assert.equal(slow.states.generation, generation + 2) // initial and healthy, no more
+  })
+
+  it('turning it on leaves the healthy targets as they are', async t => {
+    const slow = await Slow.begin(t, { slowStartSeconds: 0 })
+    slow.apply([0, 1])
+    assert.deepEqual(slow.slowStarting, [])
+    await slow.addThird()
+    assert.deepEqual(slow.slowStarting, [2])
+  })
+
+  it('a changed duration counts from the beginning', async t => {
+    for (const slowStartSeconds of [40, 120]) {
+      const slow = await Slow.begin(t, rarely)
+      await slow.addThird(rarely)
+      slow.clock.advance(30_000)
+      slow.apply([0, 1, 2], { ...rarely, slowStartSeconds })
+      slow.clock.advance((slowStartSeconds - 30) * 1000 - 1)
+      assert.deepEqual(slow.slowStarting, [2])
+      slow.clock.advance(1)
+      assert.deepEqual(slow.slowStarting, [])
+    }
+  })
+
+  it('turning it off ends it for good', async t => {
+    const slow = await Slow.begin(t, rarely)
+    await slow.addThird(rarely)
+    slow.apply([0, 1, 2], { ...rarely, slowStartSeconds: 0 })
+    slow.clock.advance(0)
+    assert.deepEqual(slow.slowStarting, [])
+    slow.apply([0, 1, 2], rarely)
+    assert.deepEqual(slow.slowStarting, [])
+  })
+
+  it('a target that turns unhealthy leaves it, and starts slowly anew each time it recovers', async t => {
+    const slow = await Slow.begin(t)
+    await slow.addThird({ slowStartSeconds: 27 })
+    const third = slow.targets[2]![1]
+    third.status = 500
+    await slow.interval()
+    assert.deepEqual(slow.slowStarting, [2])
+    await slow.interval()
+    assert.equal(slow.states.state(2), TargetStateCode.unhealthy)
+    assert.deepEqual(slow.slowStarting, [])
+    third.status = 200
+    for (let probe = 0; probe < 3; probe++) await slow.interval()
+    assert.equal(slow.states.state(2), TargetStateCode.healthy)
+    assert.equal(slow.states.slowStartElapsedMs(2, slow.clock.originMs + slow.clock.now()), 0)
+    for (let probe = 0; probe < 5; probe++) {
+      await slow.interval() // within the first one the other slow start would have ended
+      assert.deepEqual(slow.slowStarting, [2])
+    }
+    await slow.interval()
+    assert.deepEqual(slow.slowStarting, [])
+  })
+
+  it('one that began with its group starts slowly too when it recovers', async t => {
+    const slow = await Slow.begin(t)
+    await slow.addThird({ slowStartSeconds: 0 })
+    const first = slow.targets[0]![1]
+    first.status = 500
+    for (let probe = 0; probe < 2; probe++) await slow.interval()
+    first.status = 200
+    for (let probe = 0; probe < 3; probe++) {
+      slow.apply([0, 1, 2])
+      await slow.interval()
+    }
+    assert.deepEqual(slow.slowStarting, [0])
+  })
+
+  it('a target does not start slowly when no other is healthy, or all others do', async t => {
+    const slow = await Slow.begin(t)
+    await slow.addThird()
+    for (const slot of [0, 1]) slow.targets[slot]![1].status = 500
+    for (let probe = 0; probe < 2; probe++) await slow.interval()
+    assert.deepEqual(slow.slowStarting, [2])
+    for (const slot of [0, 1]) slow.targets[slot]![1].status = 200
+    for (let probe = 0; probe < 2; probe++) await slow.interval()
+    slow.targets[1]![1].status = 500
+    await slow.interval()
+    assert.equal(slow.states.state(0), TargetStateCode.healthy)
+    assert.deepEqual(slow.slowStarting, [2])
+
+    const alone = await Slow.begin(t)
+    for (const slot of [0, 1]) alone.targets[slot]![1].status = 500
+    await alone.pairIntervals(2)
+    alone.targets[0]![1].status = 200
+    await alone.pairIntervals(3)
+    assert.equal(alone.states.state(0), TargetStateCode.healthy)
+    assert.deepEqual(alone.slowStarting, [])
+  })
+
+  it('targets of another group at full share do not count', async t => {
+    const slow = await Slow.begin(t)
+    for (const slot of [0, 1]) slow.targets[slot]![1].status = 500
+    await slow.pairIntervals(2)
+    const other = { ...groupOf([[7, slow.targets[2]![1]]]), arn: targetGroupArn('other', 'fedcba9876543210') }
+    const own = { ...groupOf(slow.targets.slice(0, 2)), slowStartSeconds: 60 }
+    slow.checker.apply([own, other])
+    await slow.reported(slow.reports.length + 1)
+    assert.equal(slow.states.state(7), TargetStateCode.healthy)
+    slow.targets[0]![1].status = 200
+    for (let probe = 0; probe < 3; probe++) await slow.interval()
+    assert.equal(slow.states.state(0), TargetStateCode.healthy)
+    assert.deepEqual(slow.slowStarting, [])
+  })
+
+  it('a target that is gone leaves it, and starts slowly anew when it is back', async t => {
+    const slow = await Slow.begin(t, rarely)
+    await slow.addThird(rarely)
+    slow.apply([0, 1], rarely)
+    assert.deepEqual(slow.slowStarting, [])
+    slow.clock.advance(1000)
+    await slow.addThird(rarely)
+    slow.clock.advance(59_999)
+    assert.deepEqual(slow.slowStarting, [2])
+    slow.checker.close()
+    assert.deepEqual(slow.slowStarting, [])
   })
 })

@@ -1,18 +1,20 @@
 /**
  * The health checker: probes every registered target of the target groups in use and writes what it finds into the
- * states that all threads share. Knows the groups it was last given and nothing of where they come from; draining
- * and removal are somebody else's to decide.
+ * states that all threads share, slow start included. Knows the groups it was last given and nothing of where they
+ * come from; draining and removal are somebody else's to decide.
  *
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
  */
 
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
+import type { TargetGroupArn } from '../model/arns.ts'
 import type { TargetHealth } from '../model/health.ts'
 import type { HealthCheck } from '../model/resources.ts'
 import type { SnapshotTarget } from '../model/snapshot.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import {
+  type CheckSettings,
   type CheckSurroundings,
   type GroupId,
   type HealthChange,
@@ -22,14 +24,9 @@ import {
 } from './checker/target-check.ts'
 import type { ProbeOutcome } from './probe.ts'
 
-export type { GroupId, HealthChange, ProbeReport } from './checker/target-check.ts'
+export type { CheckSettings, GroupId, HealthChange, ProbeReport } from './checker/target-check.ts'
 
-export type CheckedGroup = GroupId & {
-  readonly healthCheck: HealthCheck
-  /** False when no listener or rule leads to the group: its targets are then `unused` and not probed. */
-  readonly isInUse: boolean
-  readonly targets: readonly SnapshotTarget[]
-}
+export type CheckedGroup = GroupId & CheckSettings & { readonly targets: readonly SnapshotTarget[] }
 
 export type HealthCheckerOptions = {
   readonly clock: Clock
@@ -49,7 +46,8 @@ export class HealthChecker {
   #isClosed = false
 
   constructor({ clock, states, onChange, onProbe = () => {}, random = Math.random }: HealthCheckerOptions) {
-    this.#around = { clock, states, onChange, onProbe, random }
+    const hasTargetAtFullShare = (group: TargetGroupArn): boolean => this.#hasTargetAtFullShare(group)
+    this.#around = { clock, states, onChange, onProbe, random, hasTargetAtFullShare }
   }
 
   /**
@@ -60,6 +58,8 @@ export class HealthChecker {
   apply(groups: readonly CheckedGroup[]): void {
     assert(!this.#isClosed, 'a closed health checker is given nothing to check')
     const before = this.#checks
+    const groupsBefore = new Set<TargetGroupArn>()
+    for (const check of before.values()) if (check.isChecking) groupsBefore.add(check.group.arn)
     const after = new Map<number, TargetCheck>()
     for (const group of groups) {
       assertProbeable(group.healthCheck)
@@ -67,7 +67,7 @@ export class HealthChecker {
         assert(!after.has(target.slot), 'a slot belongs to one target')
         const check = before.get(target.slot)
         const isSame = check !== undefined && isCheckOf(check, group, target)
-        after.set(target.slot, isSame ? check : new TargetCheck(this.#around, group, target, group.healthCheck))
+        after.set(target.slot, isSame ? check : new TargetCheck(this.#around, group, target))
       }
     }
     this.#checks = after
@@ -76,7 +76,7 @@ export class HealthChecker {
     for (const group of groups) {
       for (const target of group.targets) {
         if (this.#checks !== after) return // onChange applied something newer, or closed us
-        after.get(target.slot)!.configure(group.healthCheck, group.isInUse)
+        after.get(target.slot)!.configure(group, !groupsBefore.has(group.arn))
       }
     }
   }
@@ -100,6 +100,14 @@ export class HealthChecker {
   close(): void {
     if (!this.#isClosed) this.apply([])
     this.#isClosed = true
+  }
+
+  #hasTargetAtFullShare(group: TargetGroupArn): boolean {
+    for (const check of this.#checks.values()) {
+      if (check.group.arn !== group || check.health.state !== 'healthy') continue
+      if (!this.#around.states.isSlowStarting(check.slot)) return true
+    }
+    return false
   }
 }
 

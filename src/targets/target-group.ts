@@ -1,10 +1,12 @@
-/** Target groups at run time, in one worker: who is in them, and whose turn it is. */
+/** Target groups at run time, in one worker: who is in them, and who takes the next request. */
 
+import { assertNever } from '../base/assert.ts'
 import type { TargetGroupArn } from '../model/arns.ts'
-import { formatAddress } from '../model/resources.ts'
+import { formatAddress, type TargetGroupAttributes } from '../model/resources.ts'
 import type { SnapshotTarget, SnapshotTargetGroup } from '../model/snapshot.ts'
-import { TargetStateCode, type TargetStates } from '../model/target-states.ts'
+import { TargetStateCode, type TargetStates, weightParity } from '../model/target-states.ts'
 import type { TargetConnection } from './target-connection.ts'
+import { pickWeighted } from './weights.ts'
 
 export class Target {
   readonly slot: number
@@ -18,6 +20,8 @@ export class Target {
   isRegistered = true
   /** How long an unused connection is kept. */
   idleTimeoutMs: number
+  /** Copied from the states by its target group, while it is eligible. */
+  weight = weightParity
 
   constructor(target: SnapshotTarget, idleTimeoutMs: number) {
     this.slot = target.slot
@@ -28,30 +32,75 @@ export class Target {
   }
 }
 
+/**
+ * Of a full share, what a target gets at the very beginning of its slow start (assumed): with nothing at all, an idle
+ * target group would never warm it up.
+ */
+export const slowStartShareMin = 0.01
+/** Turns taken per eligible target before one is accepted whatever its slow start says; not met by chance. */
+const turnsPerTargetMax = 8
+/** Scans for the fewest requests in flight that other threads may spoil before the last one has to do. */
+const scansMax = 64
+
 export class TargetGroup {
   readonly arn: TargetGroupArn
+  /** The last part of its ARN: how stickiness cookies name it. */
+  readonly id: string
+  readonly attributes: TargetGroupAttributes
   readonly targets: readonly Target[]
   readonly #slot: number
+  readonly #random: () => number
+  readonly #byAddress: ReadonlyMap<string, Target>
   #eligible: readonly Target[] = []
-  #eligibleGeneration = -1
+  /** Of the states that `#eligible` was worked out from. */
+  #generation = -1
 
-  /** @param slot of the group in shared memory */
-  constructor(arn: TargetGroupArn, slot: number, targets: readonly Target[]) {
+  /** @param random from 0 up to 1 */
+  constructor({ arn, slot, attributes }: SnapshotTargetGroup, targets: readonly Target[], random = Math.random) {
     this.arn = arn
-    this.#slot = slot
+    this.id = arn.slice(arn.lastIndexOf('/') + 1)
+    this.attributes = attributes
     this.targets = targets
+    this.#slot = slot
+    this.#random = random
+    this.#byAddress = new Map(targets.map(target => [target.address, target]))
   }
 
   /**
-   * Picks the next eligible target in turn (`round_robin`). The turn is shared by all workers, so that nobody can tell
-   * how many there are.
+   * Picks an eligible target by the group's algorithm and counts the request in flight there, in one step. All
+   * workers share what the choice goes by, so that nobody can tell how many there are.
    *
+   * @param epochMs wall time
    * @returns null only for an empty group; the caller answers with fault `groupEmpty`
+   * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html
    */
-  pickTarget(states: TargetStates): Target | null {
+  takeTarget(states: TargetStates, epochMs: number): Target | null {
     if (this.targets.length === 0) return null
-    const eligible = this.eligibleTargets(states)
-    return eligible[states.takeTurn(this.#slot) % eligible.length]!
+    const { algorithm } = this.attributes
+    switch (algorithm) {
+      case 'round_robin':
+        return counted(states, this.#nextInTurn(states, epochMs))
+      case 'weighted_random': {
+        const eligible = this.eligibleTargets(states)
+        return counted(states, eligible[pickWeighted(eligible, this.#random)]!)
+      }
+      case 'least_outstanding_requests':
+        return this.#takeLeastOutstanding(states)
+      default:
+        return assertNever(algorithm)
+    }
+  }
+
+  /** For a client that is tied to `target`: counts the request in flight, or says false when it is not eligible. */
+  takeThisTarget(states: TargetStates, target: Target): boolean {
+    if (!this.eligibleTargets(states).includes(target)) return false
+    states.addRequestInFlight(target.slot)
+    return true
+  }
+
+  /** The registered target of this address, eligible or not. @param ip in canonical form */
+  findTarget(ip: string, port: number): Target | null {
+    return this.#byAddress.get(formatAddress(ip, port)) ?? null
   }
 
   /**
@@ -62,13 +111,68 @@ export class TargetGroup {
    */
   eligibleTargets(states: TargetStates): readonly Target[] {
     const { generation } = states
-    if (generation !== this.#eligibleGeneration) {
-      this.#eligibleGeneration = generation
-      const healthy = this.targets.filter(({ slot }) => states.state(slot) === TargetStateCode.healthy)
-      this.#eligible = healthy.length === 0 ? this.targets : healthy
-    }
+    if (generation !== this.#generation) this.#refresh(states, generation)
     return this.#eligible
   }
+
+  /** Whose turn it is among the eligible targets, as an index. */
+  #turn(states: TargetStates): number {
+    return states.takeTurn(this.#slot) % this.#eligible.length
+  }
+
+  #refresh(states: TargetStates, generation: number): void {
+    this.#generation = generation
+    const healthy = this.targets.filter(({ slot }) => states.state(slot) === TargetStateCode.healthy)
+    this.#eligible = healthy.length === 0 ? this.targets : healthy
+    for (const target of this.#eligible) target.weight = states.weight(target.slot)
+  }
+
+  /** A turn that a target in slow start does not accept is lost, and the next one is taken. */
+  #nextInTurn(states: TargetStates, epochMs: number): Target {
+    const eligible = this.eligibleTargets(states)
+    const turnsMax = eligible.length * turnsPerTargetMax
+    let target = eligible[this.#turn(states)]!
+    for (let turns = 1; turns < turnsMax && !this.#accepts(states, target, epochMs); turns++) {
+      target = eligible[this.#turn(states)]!
+    }
+    return target
+  }
+
+  /** Over many turns, accepts the share of them that has become the target's: it rises linearly to all. */
+  #accepts(states: TargetStates, { slot }: Target, epochMs: number): boolean {
+    const durationMs = this.attributes.slowStartSeconds * 1000
+    const elapsedMs = states.slowStartElapsedMs(slot, epochMs)
+    if (elapsedMs >= durationMs) return true
+    return this.#random() < Math.max(elapsedMs / durationMs, slowStartShareMin)
+  }
+
+  /**
+   * The target with the fewest requests in flight over all workers, ties in turn. It is counted only if it still has
+   * as many as the scan saw. What the scan missed elsewhere can have risen, which does not matter, or fallen: a request
+   * that ends while the scan runs may count as if it ended behind it.
+   */
+  #takeLeastOutstanding(states: TargetStates): Target {
+    const eligible = this.eligibleTargets(states)
+    const first = this.#turn(states)
+    let target = eligible[first]!
+    for (let scans = 0; scans < scansMax; scans++) {
+      let fewest = Infinity
+      for (let i = first; i < first + eligible.length; i++) {
+        const candidate = eligible[i < eligible.length ? i : i - eligible.length]!
+        const inFlight = states.glanceRequestsInFlight(candidate.slot)
+        if (inFlight >= fewest) continue
+        fewest = inFlight
+        target = candidate
+      }
+      if (states.addRequestInFlightIf(target.slot, fewest)) return target
+    }
+    return counted(states, target)
+  }
+}
+
+function counted(states: TargetStates, target: Target): Target {
+  states.addRequestInFlight(target.slot)
+  return target
 }
 
 /** All target groups of a worker, kept across snapshots so that connections survive a change. */
@@ -89,7 +193,7 @@ export class TargetRegistry {
       groups.map(group => {
         const idleTimeoutMs = idleTimeoutMsOf(group.arn)
         const targets = group.targets.map(target => this.#keepOrAdd(before, target, idleTimeoutMs))
-        return [group.arn, new TargetGroup(group.arn, group.slot, targets)]
+        return [group.arn, new TargetGroup(group, targets)]
       }),
     )
     for (const [slot, target] of before) if (!this.#targets.has(slot)) deregister(target)

@@ -9,6 +9,16 @@ import type { SnapshotTarget } from '../../model/snapshot.ts'
 import { TargetStateCode, type TargetStates } from '../../model/target-states.ts'
 import { Probe, type ProbeOutcome } from '../probe.ts'
 import { afterProbe, type CheckedState, registered } from '../state-machine.ts'
+import { SlowStart } from './slow-start.ts'
+
+/** How the targets of a group are checked, and what becomes of the healthy ones. */
+export type CheckSettings = {
+  readonly healthCheck: HealthCheck
+  /** False when no listener or rule leads to the group: its targets are then `unused` and not probed. */
+  readonly isInUse: boolean
+  /** `slow_start.duration_seconds`; 0 for none. */
+  readonly slowStartSeconds: number
+}
 
 export type GroupId = { readonly arn: TargetGroupArn; readonly name: string }
 
@@ -40,6 +50,8 @@ export type CheckSurroundings = {
   readonly onProbe: (report: ProbeReport) => void
   /** From 0 up to 1. */
   readonly random: () => number
+  /** Whether some target of the group is healthy and not in slow start. */
+  readonly hasTargetAtFullShare: (group: TargetGroupArn) => boolean
 }
 
 /** Changes remembered per target; older ones are forgotten. */
@@ -56,36 +68,51 @@ export class TargetCheck {
   lastProbe: ProbeOutcome | null = null
   readonly history: HealthChange[] = []
   readonly #around: CheckSurroundings
-  /** In force from the next probe on. */
-  #check: HealthCheck
+  readonly #slowStart: SlowStart
+  /** A health check is in force from the next probe on. */
+  #settings: CheckSettings
+  /** It began together with the whole group: turning healthy for the first time, it gets its full share at once. */
+  #isFounder = false
   /** null while nothing is checked. */
   #state: CheckedState | null = null
   #probe: Probe | null = null
   #nextProbe: Timer | null = null
 
-  constructor(around: CheckSurroundings, group: GroupId, target: SnapshotTarget, check: HealthCheck) {
+  constructor(around: CheckSurroundings, group: GroupId & CheckSettings, target: SnapshotTarget) {
     this.#around = around
-    this.#check = check
+    this.#slowStart = new SlowStart(around.clock, around.states, target.slot)
+    this.#settings = group
     this.slot = target.slot
     this.group = { arn: group.arn, name: group.name }
     this.target = { ip: target.ip, port: target.port }
   }
 
-  /** Begins, goes on or rests. A target that was at rest begins anew: what was known of it may be long past. */
-  configure(check: HealthCheck, isInUse: boolean): void {
-    this.#check = check
-    if (!isInUse) {
+  get isChecking(): boolean {
+    return this.#state !== null
+  }
+
+  /**
+   * Begins, goes on or rests. A target that was at rest begins anew: what was known of it may be long past.
+   *
+   * @param isGroupNew no target of the group was being checked until now
+   */
+  configure(settings: CheckSettings, isGroupNew: boolean): void {
+    this.#settings = settings
+    this.#slowStart.configure(settings.slowStartSeconds)
+    if (!settings.isInUse) {
       this.stop()
       this.#moveTo(notInUse)
     } else if (this.#state === null) {
       this.#state = registered
+      this.#isFounder = isGroupNew
       this.#startFirstProbe()
       this.#moveTo(registered.health)
     }
   }
 
-  /** No probe starts or ends after this, and the slot is not written: it may soon be another target's. */
+  /** No probe starts or ends after this, and the slot is not written any more: it may soon be another target's. */
   stop(): void {
+    this.#slowStart.end()
     this.#state = null
     this.#nextProbe?.cancel()
     this.#nextProbe = null
@@ -98,7 +125,7 @@ export class TargetCheck {
    * the time between timeout and interval, and that sets them apart for good.
    */
   #startFirstProbe(): void {
-    const { intervalSeconds, timeoutSeconds } = this.#check
+    const { intervalSeconds, timeoutSeconds } = this.#settings.healthCheck
     this.#startProbe(intervalSeconds - (this.#around.random() * (intervalSeconds - timeoutSeconds)) / 2)
   }
 
@@ -108,11 +135,13 @@ export class TargetCheck {
     this.#probe?.timeOut()
     if (this.#state === null || this.#probe !== null) return // whoever was told of it stopped us, or began anew
     const { clock } = this.#around
-    const check = this.#check
+    const check = this.#settings.healthCheck
     const { ip, port: targetPort } = this.target
     const port = check.port === 'traffic-port' ? targetPort : check.port
     const request = { ip, port, path: check.path, timeoutMs: check.timeoutSeconds * 1000, matcher: check.matcher }
-    this.#nextProbe = clock.after(secondsToNext * 1000, () => this.#startProbe(this.#check.intervalSeconds))
+    this.#nextProbe = clock.after(secondsToNext * 1000, () =>
+      this.#startProbe(this.#settings.healthCheck.intervalSeconds),
+    )
     this.#probe = new Probe(clock, request, outcome => this.#onOutcome(outcome, check, port))
   }
 
@@ -129,8 +158,11 @@ export class TargetCheck {
 
   #moveTo(to: TargetHealth): void {
     const from = this.health
+    const isChange = from.state !== to.state || from === notRegistered
+    // Before the state: no request is to meet a target that is healthy and not yet in slow start.
+    if (isChange) this.#startSlowly(from, to)
     this.health = to
-    if (from.state === to.state && from !== notRegistered) return
+    if (!isChange) return
     const { clock, states, onChange } = this.#around
     states.setState(this.slot, TargetStateCode[to.state])
     const { slot, group, target } = this
@@ -138,5 +170,14 @@ export class TargetCheck {
     this.history.push(change)
     if (this.history.length > historyChangesMax) this.history.shift()
     onChange(change)
+  }
+
+  /** Asked while this target does not count as healthy itself. */
+  #startSlowly(from: TargetHealth, to: TargetHealth): void {
+    this.#slowStart.end()
+    const { slowStartSeconds } = this.#settings
+    if (to.state !== 'healthy' || slowStartSeconds === 0) return
+    if (from.state === 'initial' && this.#isFounder) return
+    if (this.#around.hasTargetAtFullShare(this.group.arn)) this.#slowStart.begin(slowStartSeconds)
   }
 }
