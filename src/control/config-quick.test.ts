@@ -13,6 +13,11 @@ test('one target is enough for a load balancer on 8080', () => {
   assert.ok(result.ok)
   const [loadBalancer] = result.config.resources.loadBalancers
   const [group] = result.config.resources.targetGroups
+  const defaultAction = {
+    type: 'forward',
+    targetGroups: [{ arn: group!.arn, weight: 1 }],
+    stickinessSeconds: null,
+  }
   assert.equal(loadBalancer!.name, 'openalb')
   assert.deepEqual(
     loadBalancer!.listeners.map(({ port, bindPort, defaultAction, rules }) => ({
@@ -21,7 +26,7 @@ test('one target is enough for a load balancer on 8080', () => {
       defaultAction,
       rules,
     })),
-    [{ port: 8080, bindPort: 8080, defaultAction: { type: 'forward', targetGroup: group!.arn }, rules: [] }],
+    [{ port: 8080, bindPort: 8080, defaultAction, rules: [] }],
   )
   assert.equal(group!.name, 'targets')
   assert.deepEqual(group!.targets, [{ ip: '127.0.0.1', port: 3000 }])

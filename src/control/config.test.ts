@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { assertProblems, withGroup, withLoadBalancer } from './config/marked.test-support.ts'
+import type { Rule } from '../model/resources.ts'
+import {
+  assertProblems,
+  withConditions,
+  withForward,
+  withGroup,
+  withLoadBalancer,
+  withTransforms,
+} from './config/marked.test-support.ts'
 import { type Config, type ConfigOptions, formatProblem, loadConfig, parseConfig } from './config.ts'
 
 function parsed(text: string, options: ConfigOptions = {}): Config {
@@ -52,24 +60,31 @@ test('a file becomes resources, with every default of the service filled in', ()
     xffHeaderProcessingMode: 'preserve',
     xffClientPort: false,
     dropInvalidHeaderFields: false,
+    desyncMitigationMode: 'defensive',
   })
   assert.equal(listener!.port, 80)
   assert.equal(listener!.bindPort, 8080)
-  assert.deepEqual(listener!.defaultAction, { type: 'forward', targetGroup: group!.arn })
+  assert.deepEqual(listener!.attributes, { serverHeader: true, responseHeaders: [] })
+  assert.deepEqual(listener!.defaultAction, {
+    type: 'forward',
+    targetGroups: [{ arn: group!.arn, weight: 1 }],
+    stickinessSeconds: null,
+  })
   assert.deepEqual(
-    listener!.rules.map(({ priority, conditions, action }) => ({ priority, conditions, action })),
+    listener!.rules.map(({ arn, ...rule }) => rule),
     [
       {
         priority: 10,
         conditions: [
-          { field: 'path-pattern', values: ['/a/*', '/b'] },
-          { field: 'host-header', values: ['*.b.c'] },
+          { field: 'path-pattern', values: ['/a/*', '/b'], regexValues: [] },
+          { field: 'host-header', values: ['*.b.c'], regexValues: [] },
         ],
         action: { type: 'fixed-response', statusCode: 503, messageBody: '', contentType: 'text/plain' },
+        transforms: { hostHeaderRewrite: null, urlRewrite: null },
       },
       {
         priority: 20,
-        conditions: [{ field: 'host-header', values: ['old.example.com'] }],
+        conditions: [{ field: 'host-header', values: ['old.example.com'], regexValues: [] }],
         action: {
           type: 'redirect',
           protocol: 'HTTPS',
@@ -79,6 +94,7 @@ test('a file becomes resources, with every default of the service filled in', ()
           query: '#{query}',
           statusCode: 301,
         },
+        transforms: { hostHeaderRewrite: null, urlRewrite: null },
       },
     ],
   )
@@ -101,13 +117,170 @@ test('a file becomes resources, with every default of the service filled in', ()
         { from: 300, to: 302 },
       ],
     },
-    attributes: { deregistrationDelaySeconds: 300 },
+    attributes: {
+      deregistrationDelaySeconds: 300,
+      algorithm: 'round_robin',
+      anomalyMitigation: false,
+      slowStartSeconds: 0,
+      stickiness: null,
+    },
     targets: [
       { ip: '2001:db8::1', port: 3000 },
       { ip: '::1', port: 3001 },
     ],
   })
 })
+
+function onlyRule(text: string): Rule {
+  return parsed(text).resources.loadBalancers[0]!.listeners[0]!.rules[0]!
+}
+
+test('each kind of condition becomes its own', () => {
+  const { conditions } = onlyRule(
+    withConditions(`[
+            { field: host-header, regexValues: ["^a[0-9]"] },
+            { field: http-header, httpHeaderName: X-Kind, values: ["*Chrome*"] },
+            { field: http-header, httpHeaderName: x-kind, regexValues: [b] },
+            { field: query-string, values: [{ key: a, value: "b*" }, { value: c }] }]`),
+  )
+  assert.deepEqual(conditions, [
+    { field: 'host-header', values: [], regexValues: ['^a[0-9]'] },
+    { field: 'http-header', httpHeaderName: 'X-Kind', values: ['*Chrome*'], regexValues: [] },
+    { field: 'http-header', httpHeaderName: 'x-kind', values: [], regexValues: ['b'] },
+    {
+      field: 'query-string',
+      values: [
+        { key: 'a', value: 'b*' },
+        { key: null, value: 'c' },
+      ],
+    },
+  ])
+  const others = onlyRule(
+    withConditions(`[
+            { field: http-request-method, values: [GET, MY-OWN] },
+            { field: source-ip, values: [10.0.0.0/8, "2001:DB8:0:0::/32"] }]`),
+  )
+  assert.deepEqual(others.conditions, [
+    { field: 'http-request-method', values: ['GET', 'MY-OWN'] },
+    { field: 'source-ip', values: ['10.0.0.0/8', '2001:db8::/32'] },
+  ])
+})
+
+test('transforms become one rewrite of each kind', () => {
+  const host = '{ type: host-header-rewrite, hostHeaderRewrite: { rewrites: [{ regex: a, replace: "" }] } }'
+  const url = '{ type: url-rewrite, urlRewrite: { rewrites: [{ regex: "^/a/(.*)$", replace: "/$1" }] } }'
+  const hostHeaderRewrite = { regex: 'a', replace: '' }
+  const urlRewrite = { regex: '^/a/(.*)$', replace: '/$1' }
+  assert.deepEqual(onlyRule(withTransforms(`[${url}, ${host}]`)).transforms, { hostHeaderRewrite, urlRewrite })
+  assert.deepEqual(onlyRule(withTransforms(`[${url}]`)).transforms, { hostHeaderRewrite: null, urlRewrite })
+})
+
+for (const [what, action, targetGroups, stickinessSeconds] of [
+  [
+    'several groups',
+    'forward: { targetGroups: [{ targetGroup: b, weight: 0 }, { targetGroup: a, weight: 999 }] }',
+    { b: 0, a: 999 },
+    null,
+  ],
+  ['a single group in a list', 'forward: { targetGroups: [{ targetGroup: a }] }', { a: 1 }, null],
+  ['both ways', 'targetGroup: a, forward: { targetGroups: [{ targetGroup: a, weight: 7 }] }', { a: 7 }, null],
+  [
+    'stickiness',
+    'forward: { targetGroups: [{ targetGroup: a }], targetGroupStickiness: { enabled: true, durationSeconds: 60 } }',
+    { a: 1 },
+    60,
+  ],
+  [
+    'stickiness that is off',
+    'forward: { targetGroups: [{ targetGroup: a }], targetGroupStickiness: { enabled: false, durationSeconds: 60 } }',
+    { a: 1 },
+    null,
+  ],
+] as const) {
+  test(`a forward with ${what} is built`, () => {
+    const { resources } = parsed(withForward(`{ type: forward, ${action} }`))
+    const arns = new Map(resources.targetGroups.map(group => [group.name, group.arn]))
+    assert.deepEqual(resources.loadBalancers[0]!.listeners[0]!.defaultAction, {
+      type: 'forward',
+      targetGroups: Object.entries(targetGroups).map(([name, weight]) => ({ arn: arns.get(name), weight })),
+      stickinessSeconds,
+    })
+  })
+}
+
+test('a listener sets the headers that have a value, under the names they are sent with', () => {
+  const keys = [
+    ['x_frame_options', 'DENY'],
+    ['x_content_type_options', 'nosniff'],
+    ['content_security_policy', "default-src 'self'"],
+    ['access_control_max_age', '600'],
+    ['access_control_expose_headers', 'X-A'],
+    ['access_control_allow_credentials', 'true'],
+    ['access_control_allow_headers', 'X-B, X-C'],
+    ['access_control_allow_methods', 'GET'],
+    ['access_control_allow_origin', ''],
+    ['strict_transport_security', 'max-age=31536000; includeSubDomains'],
+  ].map(([header, value]) => `routing.http.response.${header}.header_value: "${value}"`)
+  const { resources } = parsed(
+    withLoadBalancer(`listeners:
+      - protocol: HTTP
+        port: 80
+        defaultActions: [{ type: fixed-response, fixedResponse: { statusCode: 200 } }]
+        attributes: { routing.http.response.server.enabled: "false", ${keys.join(', ')} }`),
+  )
+  assert.deepEqual(resources.loadBalancers[0]!.listeners[0]!.attributes, {
+    serverHeader: false,
+    responseHeaders: [
+      { name: 'Strict-Transport-Security', value: 'max-age=31536000; includeSubDomains' },
+      { name: 'Access-Control-Allow-Methods', value: 'GET' },
+      { name: 'Access-Control-Allow-Headers', value: 'X-B, X-C' },
+      { name: 'Access-Control-Allow-Credentials', value: 'true' },
+      { name: 'Access-Control-Expose-Headers', value: 'X-A' },
+      { name: 'Access-Control-Max-Age', value: '600' },
+      { name: 'Content-Security-Policy', value: "default-src 'self'" },
+      { name: 'X-Content-Type-Options', value: 'nosniff' },
+      { name: 'X-Frame-Options', value: 'DENY' },
+    ],
+  })
+})
+
+for (const mode of ['monitor', 'defensive', 'strictest']) {
+  test(`a load balancer may have the desync mitigation mode ${mode}`, () => {
+    const { resources } = parsed(withLoadBalancer(`attributes: { routing.http.desync_mitigation_mode: ${mode} }`))
+    assert.equal(resources.loadBalancers[0]!.attributes.desyncMitigationMode, mode)
+  })
+}
+
+const plainAttributes = {
+  deregistrationDelaySeconds: 300,
+  algorithm: 'round_robin',
+  anomalyMitigation: false,
+  slowStartSeconds: 0,
+  stickiness: null,
+}
+for (const [attributes, expected] of [
+  ['slow_start.duration_seconds: "900"', { slowStartSeconds: 900 }],
+  [
+    'load_balancing.algorithm.type: weighted_random, load_balancing.algorithm.anomaly_mitigation: "on"',
+    { algorithm: 'weighted_random', anomalyMitigation: true },
+  ],
+  ['load_balancing.algorithm.type: least_outstanding_requests', { algorithm: 'least_outstanding_requests' }],
+  ['stickiness.enabled: "true"', { stickiness: { type: 'lb_cookie', durationSeconds: 86400 } }],
+  [
+    'stickiness.enabled: "true", stickiness.lb_cookie.duration_seconds: "60", stickiness.app_cookie.duration_seconds: "70"',
+    { stickiness: { type: 'lb_cookie', durationSeconds: 60 } },
+  ],
+  [
+    'stickiness.enabled: "true", stickiness.type: app_cookie, stickiness.app_cookie.cookie_name: session, stickiness.app_cookie.duration_seconds: "70"',
+    { stickiness: { type: 'app_cookie', cookieName: 'session', durationSeconds: 70 } },
+  ],
+  ['stickiness.enabled: "false", stickiness.type: app_cookie, stickiness.app_cookie.cookie_name: session', {}],
+] as const) {
+  test(`a target group with ${attributes} is built`, () => {
+    const { resources } = parsed(withGroup(`attributes: { ${attributes} }`))
+    assert.deepEqual(resources.targetGroups[0]!.attributes, { ...plainAttributes, ...expected })
+  })
+}
 
 test('names alone decide ids, ARNs and DNS names', () => {
   const one = parsed(full).resources
@@ -288,7 +461,7 @@ test('files are read, and those that cannot be are all named', async () => {
   }
 })
 
-for (const name of ['quickstart', 'rules']) {
+for (const name of ['quickstart', 'rules', 'canary']) {
   test(`the example ${name} is valid, without a warning`, async () => {
     const result = await loadConfig([fileURLToPath(new URL(`../../examples/${name}/openalb.yaml`, import.meta.url))])
     assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'))

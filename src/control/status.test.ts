@@ -45,7 +45,7 @@ function fixture(t: TestContext) {
     const snapshot = publisher.prepare(resources)
     publisher.commit(resources)
     const [{ arn, name, healthCheck }, { targets }] = [resources.targetGroups[0]!, snapshot.targetGroups[0]!]
-    checker.apply([{ arn, name, healthCheck, isInUse: false, targets }])
+    checker.apply([{ arn, name, healthCheck, isInUse: false, slowStartSeconds: 0, targets }])
     return { loadBalancer: snapshot.loadBalancers[0]!.slot, targets: targets.map(({ slot }) => slot) }
   }
   return { clock, states, slabs, reporter, publish }

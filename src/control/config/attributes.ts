@@ -3,21 +3,23 @@
  * behave alike; any other value is refused rather than ignored.
  *
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ListenerAttribute.html
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html
  */
 
 import { z } from 'zod'
-import { mismatch, notYet, shape, show } from './wording.ts'
+import { desyncMitigationModes, loadBalancingAlgorithms } from '../../model/resources.ts'
+import { limitedText, tokenCharacter, tokenWords } from './values.ts'
+import { mismatch, notYet, orList, shape, show } from './wording.ts'
 
 export const LoadBalancerAttributes = shape({
   'idle_timeout.timeout_seconds': seconds(1, 4000, '60'),
   'client_keep_alive.seconds': seconds(60, 604_800, '3600'),
-  'routing.http.preserve_host_header.enabled': flag(),
-  'routing.http.xff_header_processing.mode': z
-    .enum(['append', 'preserve', 'remove'], mustBeText('append, preserve or remove'))
-    .default('append'),
-  'routing.http.xff_client_port.enabled': flag(),
-  'routing.http.drop_invalid_header_fields.enabled': flag(),
+  'routing.http.preserve_host_header.enabled': flag('false'),
+  'routing.http.xff_header_processing.mode': option(['append', 'preserve', 'remove'], 'append'),
+  'routing.http.xff_client_port.enabled': flag('false'),
+  'routing.http.drop_invalid_header_fields.enabled': flag('false'),
+  'routing.http.desync_mitigation_mode': option(desyncMitigationModes, 'defensive'),
   'access_logs.s3.enabled': only('false'),
   'access_logs.s3.bucket': only(''),
   'access_logs.s3.prefix': only(''),
@@ -30,24 +32,83 @@ export const LoadBalancerAttributes = shape({
   'deletion_protection.enabled': only('false'),
   'ipv6.deny_all_igw_traffic': only('false'),
   'load_balancing.cross_zone.enabled': only('true'),
-  'routing.http.desync_mitigation_mode': only('defensive'),
   'routing.http.x_amzn_tls_version_and_cipher_suite.enabled': only('false'),
   'routing.http2.enabled': only('true'),
   'waf.fail_open.enabled': only('false'),
   'zonal_shift.config.enabled': only('false'),
 })
 
+/** Of `routing.http.response.<header>.header_value`, in the service's order. */
+export const responseHeaders = [
+  'strict_transport_security',
+  'access_control_allow_origin',
+  'access_control_allow_methods',
+  'access_control_allow_headers',
+  'access_control_allow_credentials',
+  'access_control_expose_headers',
+  'access_control_max_age',
+  'content_security_policy',
+  'x_content_type_options',
+  'x_frame_options',
+] as const
+
+/** Of `routing.http.request.<header>.header_name`. */
+const tlsHeaders = [
+  'x_amzn_mtls_clientcert_serial_number',
+  'x_amzn_mtls_clientcert_issuer',
+  'x_amzn_mtls_clientcert_subject',
+  'x_amzn_mtls_clientcert_validity',
+  'x_amzn_mtls_clientcert_leaf',
+  'x_amzn_mtls_clientcert',
+  'x_amzn_tls_version',
+  'x_amzn_tls_cipher_suite',
+]
+
+type HeaderValueKey = `routing.http.response.${(typeof responseHeaders)[number]}.header_value`
+
+/** Empty: no such header is set. The service checks no more than the characters: a value may make no sense. */
+const headerValue = limitedText(
+  mustBeText('the value of a header, or "" for none'),
+  0,
+  1024,
+  /[A-Za-z0-9_ :;.,\\/'?!(){}[\]@<>=+*#&`|~^%-]/,
+  "letters, digits, blanks and _ : ; . , \\ / ' ? ! ( ) { } [ ] @ < > = - + * # & ` | ~ ^ %",
+).default('')
+
+export const ListenerAttributes = shape(
+  {
+    'routing.http.response.server.enabled': flag('true'),
+    ...(Object.fromEntries(
+      responseHeaders.map(header => [`routing.http.response.${header}.header_value`, headerValue]),
+    ) as Record<HeaderValueKey, typeof headerValue>),
+  },
+  new Map(
+    tlsHeaders.map(header => [
+      `routing.http.request.${header}.header_name`,
+      'is for HTTPS listeners: on this one the header is never sent',
+    ]),
+  ),
+)
+
 export const TargetGroupAttributes = shape(
   {
     'deregistration_delay.timeout_seconds': seconds(0, 3600, '300'),
-    'stickiness.enabled': only('false'),
-    'stickiness.type': only('lb_cookie'),
-    'stickiness.lb_cookie.duration_seconds': only('86400'),
-    'stickiness.app_cookie.cookie_name': only(''),
-    'stickiness.app_cookie.duration_seconds': only('86400'),
-    'slow_start.duration_seconds': only('0'),
-    'load_balancing.algorithm.type': only('round_robin'),
-    'load_balancing.algorithm.anomaly_mitigation': only('off'),
+    'stickiness.enabled': flag('false'),
+    'stickiness.type': option(['lb_cookie', 'app_cookie'], 'lb_cookie'),
+    'stickiness.lb_cookie.duration_seconds': seconds(1, 604_800, '86400'),
+    'stickiness.app_cookie.cookie_name': limitedText(
+      mustBeText('the name of a cookie'),
+      0,
+      1024,
+      tokenCharacter,
+      tokenWords,
+    )
+      .refine(isNoCookieOfOurs, "must not start with AWSALB: such cookies are the load balancer's own")
+      .default(''),
+    'stickiness.app_cookie.duration_seconds': seconds(1, 604_800, '86400'),
+    'slow_start.duration_seconds': seconds(30, 900, '0'),
+    'load_balancing.algorithm.type': option(loadBalancingAlgorithms, 'round_robin'),
+    'load_balancing.algorithm.anomaly_mitigation': option(['on', 'off'], 'off'),
     'load_balancing.cross_zone.enabled': only('use_load_balancer_configuration'),
     'target_group_health.dns_failover.minimum_healthy_targets.count': only('1'),
     'target_group_health.dns_failover.minimum_healthy_targets.percentage': only('off'),
@@ -57,18 +118,30 @@ export const TargetGroupAttributes = shape(
   notYet('lambda.multi_value_headers.enabled'),
 )
 
+/** The service refuses AWSALBAPP and AWSALBTG by name as well. */
+function isNoCookieOfOurs(name: string): boolean {
+  return !name.startsWith('AWSALB')
+}
+
+/** @param byDefault may lie below the range, and then means "off" */
 function seconds(from: number, to: number, byDefault: string) {
-  const wording = mustBeText(`"${from}" to "${to}" seconds`)
-  const isInRange = (text: string) => /^(0|[1-9]\d{0,6})$/.test(text) && Number(text) >= from && Number(text) <= to
+  const off = Number(byDefault) < from ? byDefault : null
+  const wording = mustBeText(`"${from}" to "${to}" seconds${off === null ? '' : `, or "${off}" for none`}`)
+  const isInRange = (text: string) =>
+    text === off || (/^(0|[1-9]\d{0,6})$/.test(text) && Number(text) >= from && Number(text) <= to)
   return z
     .string(wording)
     .refine(isInRange, wording)
     .default(byDefault)
-    .meta({ pattern: '^[0-9]+$', description: `${from} to ${to}` })
+    .meta({ pattern: '^[0-9]+$', description: `${from} to ${to}${off === null ? '' : `, or ${off} for none`}` })
 }
 
-function flag() {
-  return z.enum(['true', 'false'], mustBeText('"true" or "false"')).default('false')
+function flag(byDefault: 'true' | 'false') {
+  return z.enum(['true', 'false'], mustBeText('"true" or "false"')).default(byDefault)
+}
+
+function option<const Options extends readonly [string, ...string[]]>(options: Options, byDefault: Options[number]) {
+  return z.enum(options, mustBeText(orList(options))).default(byDefault as never)
 }
 
 /** A bare number or boolean is refused: attribute values are strings, here as in the API. */

@@ -11,8 +11,11 @@ import {
   targetGroupArn,
 } from '../../model/arns.ts'
 import {
+  type Condition,
+  type ForwardAction,
   type HealthCheck,
   type Listener,
+  type ListenerAttributes,
   type LoadBalancer,
   type LoadBalancerAttributes,
   noTransforms,
@@ -20,17 +23,25 @@ import {
   type RoutingAction,
   type Rule,
   type StatusRange,
+  type Stickiness,
   type TargetGroup,
+  type TargetGroupAttributes,
+  type Transforms,
 } from '../../model/resources.ts'
 import { canonicalAddress, offsetPort } from './address.ts'
+import { responseHeaders } from './attributes.ts'
+import { canonicalCidr } from './cidr.ts'
 import {
   type ActionOutput,
+  type ConditionOutput,
   type ConfigOutput,
+  type ForwardOutput,
   type ListenerOutput,
   type LoadBalancerOutput,
   parseStatusRanges,
   type RuleOutput,
   type TargetGroupOutput,
+  type TransformOutput,
 } from './schema.ts'
 
 export function buildResources(files: readonly ConfigOutput[], portOffset: number): Resources {
@@ -72,39 +83,82 @@ function buildAttributes(from: LoadBalancerOutput['attributes']): LoadBalancerAt
     xffHeaderProcessingMode: from['routing.http.xff_header_processing.mode'],
     xffClientPort: from['routing.http.xff_client_port.enabled'] === 'true',
     dropInvalidHeaderFields: from['routing.http.drop_invalid_header_fields.enabled'] === 'true',
-    desyncMitigationMode: 'defensive',
+    desyncMitigationMode: from['routing.http.desync_mitigation_mode'],
   }
 }
 
 function buildListener(from: ListenerOutput, name: string, loadBalancerId: string, portOffset: number): Listener {
   const { protocol, port } = from
   const id = idOf('listener', name, port)
-  const buildRule = ({ priority, conditions, actions }: RuleOutput): Rule => ({
+  const buildRule = ({ priority, conditions, actions, transforms }: RuleOutput): Rule => ({
     arn: ruleArn(name, loadBalancerId, id, idOf('listener-rule', name, port, priority)),
     priority,
-    conditions: conditions.map(({ field, values }) => ({ field, values, regexValues: [] })),
+    conditions: conditions.map(buildCondition),
     action: buildAction(actions[0]!),
-    transforms: noTransforms,
+    transforms: transforms.reduce(addTransform, noTransforms),
   })
   return {
     arn: listenerArn(name, loadBalancerId, id),
     protocol,
     port,
     bindPort: offsetPort(port, portOffset),
-    attributes: { serverHeader: true, responseHeaders: [] },
+    attributes: buildListenerAttributes(from.attributes),
     defaultAction: buildAction(from.defaultActions[0]!),
     rules: from.rules.map(buildRule).sort((one, other) => one.priority - other.priority),
+  }
+}
+
+function buildListenerAttributes(from: ListenerOutput['attributes']): ListenerAttributes {
+  const values = responseHeaders.map(header => ({
+    name: headerName(header),
+    value: from[`routing.http.response.${header}.header_value`],
+  }))
+  return {
+    serverHeader: from['routing.http.response.server.enabled'] === 'true',
+    responseHeaders: values.filter(({ value }) => value !== ''),
+  }
+}
+
+/** `x_frame_options` as `X-Frame-Options`: all that the service knows are written so. */
+function headerName(header: string): string {
+  const words = header.split('_').map(word => word.charAt(0).toUpperCase() + word.slice(1))
+  return words.join('-')
+}
+
+function buildCondition(from: ConditionOutput): Condition {
+  switch (from.field) {
+    case 'path-pattern':
+    case 'host-header':
+    case 'http-header': {
+      const { values = [], regexValues = [], ...rest } = from
+      return { ...rest, values, regexValues }
+    }
+    case 'http-request-method':
+      return from
+    case 'query-string':
+      return { field: from.field, values: from.values.map(({ key = null, value }) => ({ key, value })) }
+    case 'source-ip':
+      return { field: from.field, values: from.values.map(canonicalCidr) }
+    default:
+      return assertNever(from)
+  }
+}
+
+function addTransform(transforms: Transforms, from: TransformOutput): Transforms {
+  switch (from.type) {
+    case 'host-header-rewrite':
+      return { ...transforms, hostHeaderRewrite: from.hostHeaderRewrite.rewrites[0]! }
+    case 'url-rewrite':
+      return { ...transforms, urlRewrite: from.urlRewrite.rewrites[0]! }
+    default:
+      return assertNever(from)
   }
 }
 
 function buildAction(from: ActionOutput): RoutingAction {
   switch (from.type) {
     case 'forward':
-      return {
-        type: 'forward',
-        targetGroups: [{ arn: groupArn(from.targetGroup), weight: 1 }],
-        stickinessSeconds: null,
-      }
+      return buildForward(from)
     case 'redirect': {
       const { protocol, host, port, path, query, statusCode } = from.redirect
       const status = statusCode === 'HTTP_301' ? 301 : 302
@@ -116,6 +170,17 @@ function buildAction(from: ActionOutput): RoutingAction {
     }
     default:
       return assertNever(from)
+  }
+}
+
+function buildForward({ targetGroup, forward }: ForwardOutput): ForwardAction {
+  // One of the two is there, and where both are they say the same.
+  const groups = forward?.targetGroups ?? [{ targetGroup: targetGroup! }]
+  const stickiness = forward?.targetGroupStickiness
+  return {
+    type: 'forward',
+    targetGroups: groups.map(({ targetGroup, weight = 1 }) => ({ arn: groupArn(targetGroup), weight })),
+    stickinessSeconds: stickiness?.enabled ? stickiness.durationSeconds! : null,
   }
 }
 
@@ -132,15 +197,26 @@ function buildTargetGroup(from: TargetGroupOutput): TargetGroup {
     protocol,
     port,
     healthCheck: buildHealthCheck(from.healthCheck),
-    attributes: {
-      deregistrationDelaySeconds: Number(from.attributes['deregistration_delay.timeout_seconds']),
-      algorithm: 'round_robin',
-      anomalyMitigation: false,
-      slowStartSeconds: 0,
-      stickiness: null,
-    },
+    attributes: buildGroupAttributes(from.attributes),
     targets: from.targets.map(target => ({ ip: canonicalAddress(target.id), port: target.port ?? port })),
   }
+}
+
+function buildGroupAttributes(from: TargetGroupOutput['attributes']): TargetGroupAttributes {
+  return {
+    deregistrationDelaySeconds: Number(from['deregistration_delay.timeout_seconds']),
+    algorithm: from['load_balancing.algorithm.type'],
+    anomalyMitigation: from['load_balancing.algorithm.anomaly_mitigation'] === 'on',
+    slowStartSeconds: Number(from['slow_start.duration_seconds']),
+    stickiness: from['stickiness.enabled'] === 'true' ? buildStickiness(from) : null,
+  }
+}
+
+function buildStickiness(from: TargetGroupOutput['attributes']): Stickiness {
+  const type = from['stickiness.type']
+  const durationSeconds = Number(from[`stickiness.${type}.duration_seconds`])
+  if (type === 'lb_cookie') return { type, durationSeconds }
+  return { type, cookieName: from['stickiness.app_cookie.cookie_name'], durationSeconds }
 }
 
 function buildHealthCheck(from: TargetGroupOutput['healthCheck']): HealthCheck {

@@ -1,9 +1,7 @@
-/**
- * Rules within one listener.
- *
- * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
- */
+/** Rules within one listener. */
 
+import { checkForward } from './check-forward.ts'
+import { checkRule } from './check-rule.ts'
 import {
   type ActionDraft,
   type Found,
@@ -16,22 +14,19 @@ import {
 import { isRedirectLoop } from './redirect.ts'
 import { checkUnique } from './unique.ts'
 
-const valuesPerRuleMax = 5
-/** The quota page says 6, the page on conditions still 5. */
-const wildcardsPerRuleMax = 6
-
-export function checkListener(listener: Found<ListenerDraft>, report: Report): void {
+export function checkListener(listener: Found<ListenerDraft>, report: Report, warn: Report): void {
   const rules = rulesOf(listener)
-  for (const rule of rules) checkConditions(rule, report)
+  for (const rule of rules) checkRule(rule, report)
   checkUnique(
     rules.map(({ place, value }) => ({ place: place.at('priority'), value: value.priority })),
     report,
     (priority, first) => `must be unique in its listener: ${priority} is also at ${first}`,
   )
-  for (const action of actionsOf(listener)) {
-    if (action.value.type !== 'redirect' || action.value.redirect === undefined) continue
-    if (!isWhole(action.value.redirect) || !isRedirectLoop(action.value.redirect, listener.value.port)) continue
-    report(action.place.at('redirect'), 'creates a loop: at least one of protocol, host, port and path must change')
+  for (const { place, value } of actionsOf(listener)) {
+    if (value.type === 'forward') checkForward({ place, value }, report, warn)
+    if (value.type !== 'redirect' || value.redirect === undefined) continue
+    if (!isWhole(value.redirect) || !isRedirectLoop(value.redirect, listener.value.port)) continue
+    report(place.at('redirect'), 'creates a loop: at least one of protocol, host, port and path must change')
   }
 }
 
@@ -46,22 +41,4 @@ export function actionsOf(listener: Found<ListenerDraft>): Found<ActionDraft>[] 
     ...itemsOf(place.at('defaultActions'), value.defaultActions),
     ...rulesOf(listener).flatMap(rule => itemsOf(rule.place.at('actions'), rule.value.actions)),
   ]
-}
-
-function checkConditions(rule: Found<RuleDraft>, report: Report): void {
-  const place = rule.place.at('conditions')
-  const conditions = itemsOf(place, rule.value.conditions)
-  checkUnique(
-    conditions.map(condition => ({ place: condition.place.at('field'), value: condition.value.field })),
-    report,
-    (field, first) => `must differ within a rule: ${field} is also at ${first}; give one condition several values`,
-  )
-  const values = conditions.flatMap(({ value }) => value.values ?? []).filter(value => value !== undefined)
-  if (values.length > valuesPerRuleMax) {
-    report(place, `must have at most ${valuesPerRuleMax} values in all, not ${values.length}`)
-  }
-  const wildcards = values.join('').match(/[*?]/g)?.length ?? 0
-  if (wildcards > wildcardsPerRuleMax) {
-    report(place, `must have at most ${wildcardsPerRuleMax} wildcards (* and ?) in all, not ${wildcards}`)
-  }
 }

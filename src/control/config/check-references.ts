@@ -1,5 +1,6 @@
 /** Rules on who forwards to which target group, and how many of everything there may be. */
 
+import { checkStickyGroups, groupsOf } from './check-forward.ts'
 import { actionsOf } from './check-listener.ts'
 import type { Found, Report, TargetGroupDraft } from './draft.ts'
 import type { FoundLoadBalancer, Gathered } from './gather.ts'
@@ -13,22 +14,22 @@ export function checkReferences(all: Gathered, report: Report, warn: Report): vo
   const users = new Map<string, { readonly at: Place; readonly loadBalancer: Place }>()
   for (const loadBalancer of all.loadBalancers) {
     const used = new Set<Found<TargetGroupDraft>>()
-    for (const { place, value } of loadBalancer.listeners.flatMap(actionsOf)) {
-      if (value.type !== 'forward' || value.targetGroup === undefined) continue
-      const at = place.at('targetGroup')
-      const group = groups.get(value.targetGroup)
+    const actions = loadBalancer.listeners.flatMap(actionsOf)
+    for (const { place: at, value: name } of actions.flatMap(groupsOf)) {
+      const group = groups.get(name)
       if (group === undefined) {
-        report(at, unknownGroup(value.targetGroup, names))
+        report(at, unknownGroup(name, names))
         continue
       }
       used.add(group)
-      const user = users.get(value.targetGroup)
-      if (user === undefined) users.set(value.targetGroup, { at, loadBalancer: loadBalancer.place })
+      const user = users.get(name)
+      if (user === undefined) users.set(name, { at, loadBalancer: loadBalancer.place })
       else if (user.loadBalancer !== loadBalancer.place) {
         const rule = 'a target group is used by one load balancer only'
-        report(at, `"${value.targetGroup}" is already used by another load balancer at ${user.at}: ${rule}`)
+        report(at, `"${name}" is already used by another load balancer at ${user.at}: ${rule}`)
       }
     }
+    for (const action of actions) checkStickyGroups(action, groups, report)
     checkQuotas(loadBalancer, [...used], all.quotas, report)
   }
   for (const { place, value } of all.targetGroups) {

@@ -3,6 +3,7 @@
 import { isIP, isIPv6 } from 'node:net'
 import { formatAddress } from '../../model/resources.ts'
 import { canonicalAddress } from './address.ts'
+import { checkGroupAttributes } from './check-group-attributes.ts'
 import { type Found, isWhole, itemsOf, type Report, type TargetGroupDraft } from './draft.ts'
 import { healthCheckDefaults, labSecondsMin } from './schema.ts'
 import type { Place } from './source.ts'
@@ -12,8 +13,10 @@ export function checkTargetGroup(
   { place, value }: Found<TargetGroupDraft>,
   intervalSecondsMin: number | null,
   report: Report,
+  warn: Report,
 ): void {
   checkTimes(place.at('healthCheck'), value.healthCheck ?? {}, intervalSecondsMin, report)
+  checkGroupAttributes({ place: place.at('attributes'), value: value.attributes ?? {} }, report, warn)
   checkTargets(place, value, report)
 }
 

@@ -4,7 +4,6 @@ import { formatProblem, parseConfig } from '../config.ts'
 import {
   assertProblems,
   assertValid,
-  withConditions,
   withDefaultAction,
   withGroup,
   withLoadBalancer,
@@ -41,27 +40,6 @@ test('the same priority in two listeners is fine', () => {
   assertValid(withLoadBalancer(`listeners: [${withRule(80)}, ${withRule(81)}]`))
 })
 
-test('two conditions on one field are refused', () => {
-  const conditions = '[{ field: path-pattern, values: [/a] }, { field: «path-pattern, values: [/b] }]'
-  assertProblems(withConditions(conditions), [
-    'field must differ within a rule: path-pattern is also at openalb.yaml:8:98; give one condition several values',
-  ])
-})
-
-test('six values in a rule are refused, five are not', () => {
-  const conditions = (hosts: string) =>
-    withConditions(`«[{ field: path-pattern, values: [/a, /b, /c] }, { field: host-header, values: [${hosts}] }]`)
-  assertProblems(conditions('a.b, c.d, e.f'), ['conditions must have at most 5 values in all, not 6'])
-  assertValid(conditions('a.b, c.d').replace('«', ''))
-})
-
-test('seven wildcards in a rule are refused, six are not', () => {
-  const conditions = (host: string) =>
-    withConditions(`«[{ field: path-pattern, values: ["/*?*", "/??"] }, { field: host-header, values: ["${host}"] }]`)
-  assertProblems(conditions('*.?.b'), ['conditions must have at most 6 wildcards (* and ?) in all, not 7'])
-  assertValid(conditions('*.b').replace('«', ''))
-})
-
 for (const redirect of [
   '{ statusCode: HTTP_301 }',
   '{ query: a=b, statusCode: HTTP_301 }',
@@ -75,6 +53,12 @@ for (const redirect of [
     ])
   })
 }
+
+test('a redirect that keeps its protocol or leaves it for HTTPS is fine on an HTTP listener', () => {
+  for (const protocol of ['HTTP', 'HTTPS', '"#{protocol}"']) {
+    assertValid(withRedirect(`{ protocol: ${protocol}, host: a.b, statusCode: HTTP_301 }`))
+  }
+})
 
 for (const redirect of ['protocol: HTTPS', 'host: a.b', 'port: 81', 'path: /']) {
   test(`a redirect with ${redirect} is no loop`, () => {

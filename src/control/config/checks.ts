@@ -20,8 +20,8 @@ export function checkDrafts(
 ): void {
   checkSettings(files, report)
   const all = gather(files)
-  for (const group of all.targetGroups) checkTargetGroup(group, all.healthCheckIntervalSecondsMin, report)
-  for (const { listeners } of all.loadBalancers) for (const listener of listeners) checkListener(listener, report)
+  for (const group of all.targetGroups) checkTargetGroup(group, all.healthCheckIntervalSecondsMin, report, warn)
+  for (const { listeners } of all.loadBalancers) for (const listener of listeners) checkListener(listener, report, warn)
   checkNames('load balancer', all.loadBalancers, report)
   checkNames('target group', all.targetGroups, report)
   checkBindings(all, portOffset, report)

@@ -19,7 +19,9 @@ type Item<List> = NonNullable<NonNullable<List> extends readonly (infer T)[] ? T
 export type LoadBalancerDraft = Item<FileDraft['loadBalancers']>
 export type ListenerDraft = Item<LoadBalancerDraft['listeners']>
 export type RuleDraft = Item<ListenerDraft['rules']>
+export type ConditionDraft = Item<RuleDraft['conditions']>
 export type ActionDraft = Item<ListenerDraft['defaultActions']>
+export type ForwardDraft = Extract<ActionDraft, { readonly type?: 'forward' | undefined }>
 export type TargetGroupDraft = Item<FileDraft['targetGroups']>
 
 /** A value and where it is. */

@@ -1,6 +1,7 @@
 /** For tests: config text in which « stands before each place where a problem is expected. */
 
 import assert from 'node:assert/strict'
+import { test } from 'node:test'
 import { type ConfigOptions, formatProblem, parseConfig } from '../config.ts'
 
 /** Asserts that `marked` has exactly these problems, at its marks, in order. A RegExp must match the whole message. */
@@ -26,6 +27,16 @@ export function assertProblems(
 export function assertValid(text: string, options: ConfigOptions = {}): void {
   const result = parseConfig([{ name: 'openalb.yaml', text }], options)
   assert.deepEqual(result.ok ? [] : result.problems.map(formatProblem), [])
+}
+
+export type Case = readonly [what: string, text: string, ...messages: (string | RegExp)[]]
+
+export function testRefused(cases: readonly Case[]): void {
+  for (const [what, text, ...messages] of cases) test(`refused: ${what}`, () => assertProblems(text, messages))
+}
+
+export function testAccepted(cases: readonly (readonly [what: string, text: string])[]): void {
+  for (const [what, text] of cases) test(`accepted: ${what}`, () => assertValid(text))
 }
 
 function show(message: string | RegExp): string {
@@ -72,6 +83,22 @@ export function withRules(...rules: readonly string[]): string {
 
 export function withConditions(conditions: string): string {
   return withRules(`{ priority: 1, actions: [{ type: forward, targetGroup: app }], conditions: ${conditions} }`)
+}
+
+export function withTransforms(transforms: string): string {
+  const conditions = '[{ field: path-pattern, values: [/a] }]'
+  const actions = '[{ type: forward, targetGroup: app }]'
+  return withRules(`{ priority: 1, conditions: ${conditions}, actions: ${actions}, transforms: ${transforms} }`)
+}
+
+/** To `a`, `b` and so on. @param attributes of the target group of that name */
+export function withForward(action: string, attributes: Readonly<Record<string, string>> = {}): string {
+  const groups = ['a', 'b', 'c', 'd', 'e', 'f'].map(
+    name =>
+      `\n  - { name: ${name}, protocol: HTTP, port: 1, targets: [{ id: 10.0.0.1 }], attributes: { ${attributes[name] ?? ''} } }`,
+  )
+  const listeners = `listeners: [{ protocol: HTTP, port: 8080, defaultActions: [${action}] }]`
+  return `${withLoadBalancer(listeners)}\ntargetGroups:${groups.join('')}`
 }
 
 export function withRedirect(redirect: string): string {

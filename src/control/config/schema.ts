@@ -5,170 +5,22 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Operations.html
  */
 
-import { isIP } from 'node:net'
 import { z } from 'zod'
 import { targetSlotsMax } from '../../model/limits.ts'
-import { fixedResponseContentTypes } from '../../model/resources.ts'
-import { LoadBalancerAttributes, TargetGroupAttributes } from './attributes.ts'
-import { redirectPartProblem } from './redirect.ts'
-import { choice, choiceMismatch, mismatch, must, notYet, shape, show } from './wording.ts'
+import { Actions } from './action.ts'
+import { ListenerAttributes, LoadBalancerAttributes, TargetGroupAttributes } from './attributes.ts'
+import { Condition } from './condition.ts'
+import { Transform } from './transform.ts'
+import { address, addressWording, limitedText, listOf, port, wholeNumber } from './values.ts'
+import { choice, must, notYet, shape, show } from './wording.ts'
 
 export const priorityMax = 50_000
 /** Ours: probes closer than this would measure the checker, not the target. */
 export const labSecondsMin = 0.01
 
-function wholeNumber(from: number, to: number) {
-  const wording = must(`a whole number from ${from} to ${to}`)
-  return z.int(wording).min(from, wording).max(to, wording)
-}
-
-function listOf<Item extends z.ZodType>(item: Item, of: string) {
-  return z.array(item, must(`a list of ${of}`))
-}
-
-const port = wholeNumber(1, 65535)
-
-const addressWording = must('an IPv4 or IPv6 address')
-const address = z.string(addressWording).refine(isPlainAddress, addressWording)
-
-/** Without an IPv6 zone (`fe80::1%eth0`), which has no place in a log line. */
-function isPlainAddress(text: string): boolean {
-  return isIP(text) !== 0 && !text.includes('%')
-}
-
-/** A string whose length and characters each have a complaint of their own. */
-function limitedText(be: string, from: number, to: number, allowed: RegExp, allowedWords: string) {
-  return z
-    .string(must(be))
-    .min(from, 'must not be empty')
-    .max(to, { error: issue => `must be at most ${to} characters, not ${(issue.input as string).length}` })
-    .regex(new RegExp(`^(?:${allowed.source})*$`), {
-      error: issue => {
-        const wrong = [...(issue.input as string)].find(character => !allowed.test(character))
-        return `must not hold ${JSON.stringify(wrong)}: allowed are ${allowedWords}`
-      },
-    })
-}
-
 /** Letters, digits, and hyphens but not first or last. */
 const namePattern = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?'
 const nameWording = '1 to 32 letters, digits and hyphens, with no hyphen first or last'
-
-// --- Conditions ---
-
-const pathPattern = limitedText(
-  'a path pattern such as "/api/*"',
-  1,
-  128,
-  /[A-Za-z0-9_.$/~"'@:+&*?-]/,
-  'letters, digits, _ - . $ / ~ " \' @ : + & and the wildcards * and ?',
-)
-
-const hostPattern = limitedText(
-  'a host pattern such as "*.example.com"',
-  1,
-  128,
-  /[A-Za-z0-9.*?-]/,
-  'letters, digits, - . and the wildcards * and ?',
-).regex(/\.[A-Za-z]+$/, {
-  error: issue => mismatch('a host pattern with a dot, and letters only after the last one', issue.input),
-})
-
-function conditionOf<Field extends string, Value extends z.ZodType>(field: Field, value: Value) {
-  const values = listOf(value, '1 to 3 values')
-    .min(1, 'must hold 1 to 3 values, not none')
-    .max(3, { error: issue => `must hold 1 to 3 values, not ${(issue.input as unknown[]).length}` })
-    .meta({ description: 'Any of them matches; * is any text and ? any one character.' })
-  return shape({ field: z.literal(field), values }, notYet('regexValues'))
-}
-
-const conditionFields = ['path-pattern', 'host-header'] as const
-const conditionFieldsLater = ['http-header', 'http-request-method', 'query-string', 'source-ip']
-
-const Condition = z.discriminatedUnion(
-  'field',
-  [conditionOf('path-pattern', pathPattern), conditionOf('host-header', hostPattern)],
-  { error: issue => noVariant(issue, 'field', conditionFields, conditionFieldsLater) },
-)
-
-// --- Actions ---
-
-const ForwardAction = shape(
-  { type: z.literal('forward'), targetGroup: z.string(must('the name of a target group')) },
-  notYet('targetGroups', 'targetGroupStickiness', 'forward', 'order'),
-)
-
-function redirectText(part: 'host' | 'path' | 'query', be: string, from: number) {
-  return z.string(must(be)).superRefine((text, context) => {
-    const problem = redirectPartProblem(part, text, from)
-    if (problem !== null) context.addIssue(problem)
-  })
-}
-
-const redirectPortWording = must('a port from 1 to 65535, or "#{port}"')
-const Redirect = shape({
-  protocol: choice(['HTTP', 'HTTPS', '#{protocol}']).default('#{protocol}'),
-  host: redirectText('host', 'a host name, which may hold #{host}', 1).default('#{host}'),
-  port: z
-    .union(
-      [
-        z.int(redirectPortWording).min(1, redirectPortWording).max(65535, redirectPortWording),
-        z.string(redirectPortWording).refine(isRedirectPort, redirectPortWording),
-      ],
-      redirectPortWording,
-    )
-    .default('#{port}'),
-  path: redirectText('path', 'a path such as "/new/#{path}"', 1).default('/#{path}'),
-  query: redirectText('query', 'a query without its "?"', 0).default('#{query}'),
-  statusCode: choice(['HTTP_301', 'HTTP_302']),
-}).meta({ description: 'What is left out stays as the client asked. Quote values that hold #{…}.' })
-
-function isRedirectPort(text: string): boolean {
-  return text === '#{port}' || (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65535)
-}
-
-const RedirectAction = shape({ type: z.literal('redirect'), redirect: Redirect }, notYet('order'))
-
-const fixedStatusWording = must('a status from 200 to 299 or 400 to 599')
-const FixedResponse = shape({
-  statusCode: z.union(
-    [
-      z
-        .int(fixedStatusWording)
-        .min(200, fixedStatusWording)
-        .max(599, fixedStatusWording)
-        .refine(status => status < 300 || status >= 400, fixedStatusWording),
-      z.string(fixedStatusWording).regex(/^[245]\d\d$/, fixedStatusWording),
-    ],
-    fixedStatusWording,
-  ),
-  messageBody: z
-    .string(must('a text of at most 1024 characters'))
-    .max(1024, { error: issue => `must be at most 1024 characters, not ${(issue.input as string).length}` })
-    .default(''),
-  contentType: choice(fixedResponseContentTypes).default('text/plain'),
-})
-
-const FixedResponseAction = shape({ type: z.literal('fixed-response'), fixedResponse: FixedResponse }, notYet('order'))
-
-const actionTypes = ['forward', 'redirect', 'fixed-response'] as const
-const actionTypesLater = ['authenticate-oidc', 'authenticate-cognito', 'jwt-validation']
-
-const Action = z.discriminatedUnion('type', [ForwardAction, RedirectAction, FixedResponseAction], {
-  error: issue => noVariant(issue, 'type', actionTypes, actionTypesLater),
-})
-
-/** A list because the API's is one: authentication will stand before the routing action. */
-const Actions = listOf(Action, 'one action')
-  .min(1, 'must hold one action (forward, redirect or fixed-response), not none')
-  .max(1, {
-    error: issue => `must hold one action (forward, redirect or fixed-response), not ${(issue.input as []).length}`,
-  })
-
-function noVariant(issue: z.core.$ZodRawIssue, key: string, options: readonly string[], later: string[]): string {
-  if (issue.code !== 'invalid_union') return mismatch(`a map with ${key} ${options.join(', ')}`, issue.input)
-  return choiceMismatch(options, later, (issue.input as Record<string, unknown>)[key])
-}
 
 // --- Load balancers ---
 
@@ -177,18 +29,20 @@ const Rule = shape(
     priority: wholeNumber(1, priorityMax).meta({ description: 'The lowest that matches wins.' }),
     conditions: listOf(Condition, 'conditions').min(1, 'must hold at least one condition'),
     actions: Actions,
+    transforms: listOf(Transform, 'transforms').default([]),
   },
-  notYet('transforms', 'tags'),
+  notYet('tags'),
 )
 
 const Listener = shape(
   {
     protocol: choice(['HTTP'], ['HTTPS']),
     port,
+    attributes: ListenerAttributes.prefault({}),
     defaultActions: Actions,
     rules: listOf(Rule, 'rules').default([]),
   },
-  notYet('sslPolicy', 'certificates', 'mutualAuthentication', 'attributes', 'tags'),
+  notYet('sslPolicy', 'certificates', 'mutualAuthentication', 'tags'),
 )
 
 const loadBalancerNameWording = must(`${nameWording}, and not start with internal-`)
@@ -223,7 +77,7 @@ const HealthCheck = shape(
     port: z
       .union([port, z.literal('traffic-port')], must('a port from 1 to 65535, or traffic-port'))
       .default('traffic-port'),
-    path: limitedText('a path such as "/health"', 1, 1024, /[!-~]/, 'visible ASCII characters')
+    path: limitedText(must('a path such as "/health"'), 1, 1024, /[!-~]/, 'visible ASCII characters')
       .regex(/^\//, { error: issue => `must start with "/", not ${show(issue.input)}` })
       .default('/'),
     intervalSeconds: z
@@ -349,5 +203,8 @@ export type ConfigOutput = z.output<typeof ConfigFile>
 export type LoadBalancerOutput = ConfigOutput['loadBalancers'][number]
 export type ListenerOutput = LoadBalancerOutput['listeners'][number]
 export type RuleOutput = ListenerOutput['rules'][number]
+export type ConditionOutput = RuleOutput['conditions'][number]
+export type TransformOutput = RuleOutput['transforms'][number]
 export type ActionOutput = ListenerOutput['defaultActions'][number]
+export type ForwardOutput = Extract<ActionOutput, { type: 'forward' }>
 export type TargetGroupOutput = ConfigOutput['targetGroups'][number]

@@ -24,8 +24,14 @@ export function choice<const Options extends readonly [string, ...string[]]>(opt
   return z.enum(options, { error: issue => choiceMismatch(options, later, issue.input) })
 }
 
-export function choiceMismatch(options: readonly string[], later: readonly string[], input: unknown): string {
+function choiceMismatch(options: readonly string[], later: readonly string[], input: unknown): string {
   return later.includes(input as string) ? `${input} is not supported yet` : mismatch(orList(options), input)
+}
+
+/** For a union of maps that `key` tells apart. */
+export function noVariant(issue: RawIssue, key: string, options: readonly string[], later: string[] = []): string {
+  if (issue.code !== 'invalid_union') return mismatch(`a map with ${key} ${options.join(', ')}`, issue.input)
+  return choiceMismatch(options, later, (issue.input as Record<string, unknown>)[key])
 }
 
 /**
