@@ -6,10 +6,12 @@
 import { ChunkedReader } from './h1/chunked.ts'
 import { BodyKind } from './h1/meaning.ts'
 
-export { Field } from './h1/fields.ts'
-export { Head, type HeadFault, RequestHead, ResponseHead } from './h1/head.ts'
+export { Field, fieldOf } from './h1/fields.ts'
+export { Head, type HeadFault } from './h1/head.ts'
 export { BodyKind } from './h1/meaning.ts'
 export { readRequestMeaning, readResponseMeaning } from './h1/read-meaning.ts'
+export { RequestHead } from './h1/request-head.ts'
+export { ResponseHead } from './h1/response-head.ts'
 
 /**
  * Reads one body of any kind. `spanFrom` to `spanTo` is what the last `read` found to pass on.

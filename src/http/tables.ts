@@ -34,3 +34,13 @@ export const CR = 0x0d
 export const LF = 0x0a
 export const SP = 0x20
 export const HTAB = 0x09
+
+/** White space within a line. */
+export function isBlank(byte: number | undefined): boolean {
+  return byte === SP || byte === HTAB
+}
+
+/** Bytes by which a line or a text ends early for somebody: no field and no target may hold them. */
+export function isBreaking(byte: number | undefined): boolean {
+  return byte === 0 || byte === CR || byte === LF
+}

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Desync, desyncReason, desyncReasons } from './desync.ts'
+import { Desync, desyncReason, desyncReasons, endsConnections, graver, isBlocked } from './desync.ts'
+import { desyncMitigationModes } from './resources.ts'
 
 test('every reason is found by its name and by its number', () => {
   for (const [index, row] of desyncReasons.entries()) {
@@ -19,4 +20,24 @@ test('reasons are ordered by their severity', () => {
   const tiers = ['Compliant', 'Acceptable', 'Ambiguous', 'Severe']
   const ranks = desyncReasons.map(({ tier }) => tiers.indexOf(tier))
   assert.deepEqual(ranks, ranks.toSorted())
+})
+
+test('a reason gives way to one of a strictly higher tier only', () => {
+  assert.equal(graver(0, Desync.SpaceInUri), Desync.SpaceInUri)
+  assert.equal(graver(Desync.SpaceInUri, Desync.NonCompliantHeader), Desync.SpaceInUri)
+  assert.equal(graver(Desync.SpaceInUri, Desync.EmptyHeader), Desync.EmptyHeader)
+  assert.equal(graver(Desync.EmptyHeader, Desync.SpaceInUri), Desync.EmptyHeader)
+  assert.equal(graver(Desync.BadUri, Desync.BadMethod), Desync.BadUri)
+})
+
+test('each mode does with each tier what the service does', () => {
+  const byTier = [0, Desync.SpaceInUri, Desync.EmptyHeader, Desync.BadUri]
+  const done = (reason: number, mode: (typeof desyncMitigationModes)[number]) =>
+    isBlocked(reason, mode) ? 'block' : endsConnections(reason, mode) ? 'close' : 'allow'
+  const table = desyncMitigationModes.map(mode => [mode, ...byTier.map(reason => done(reason, mode))])
+  assert.deepEqual(table, [
+    ['monitor', 'allow', 'allow', 'allow', 'allow'],
+    ['defensive', 'allow', 'allow', 'close', 'block'],
+    ['strictest', 'allow', 'block', 'block', 'block'],
+  ])
 })

@@ -45,6 +45,8 @@ const afterHead = {
 
 export const faults = {
   clientHeadMalformed: { ...badRequest, text: 'the request head is not valid HTTP' },
+  clientDesyncBlocked: { ...badRequest, text: 'the desync mitigation mode does not let the request pass' },
+  clientDesyncUnreadable: { ...badRequest, text: 'nobody can tell what the request asks for, or where it ends' },
   clientHeadTooLarge: { ...badRequest, text: 'the request head is larger than the 16 K per line or 64 K in all' },
   clientHostMissing: { ...badRequest, text: 'an HTTP/1.1 request without a usable Host header' },
   clientConnectMethod: { ...badRequest, text: 'CONNECT is not supported' },
@@ -110,6 +112,24 @@ export const faults = {
     targetTime: 'unset',
     metrics: [],
     text: 'the target group has no registered targets',
+  },
+  weightsZero: {
+    side: 'balancer',
+    status: 503,
+    answer: 'page',
+    connection: 'keep-alive',
+    targetTime: 'unset',
+    metrics: [],
+    text: 'all target groups of the forward action have the weight 0',
+  },
+  transformFailed: {
+    side: 'balancer',
+    status: 500,
+    answer: 'page',
+    connection: 'close',
+    targetTime: 'unset',
+    metrics: [],
+    text: 'a transform of the rule matched and gave no usable host or URI',
   },
   redirectTooLong: {
     side: 'balancer',

@@ -11,7 +11,6 @@ import { loggedUserAgentBytesMax } from '../model/limits.ts'
 import {
   escapedBytesMax,
   writeAscii,
-  writeBytes,
   writeDecimal,
   writeEscaped,
   writeIsoMicros,
@@ -54,6 +53,11 @@ export type AccessLogRecord = {
   /** '' for none. */
   readonly actions: string
   readonly redirectUrl: string
+  /** '' for none, as with all three of a transform. */
+  readonly errorReason: string
+  readonly transformedHost: string
+  readonly transformedUri: string
+  readonly transformStatus: string
   readonly desync: number
   readonly connectionTraceId: string
   readonly nodeIp: string
@@ -66,7 +70,8 @@ export function writeAccessLogLine(log: LogWriter, record: AccessLogRecord): voi
   const { head } = record
   const size =
     fixedBytesMax +
-    escapedBytesMax * (head.length + record.host.length + record.redirectUrl.length) +
+    escapedBytesMax * (head.length + record.host.length + record.redirectUrl.length + record.transformedUri.length) +
+    record.transformedHost.length +
     record.traceId.length
   let at = log.reserve(size)
   const { block } = log
@@ -94,7 +99,8 @@ export function writeAccessLogLine(log: LogWriter, record: AccessLogRecord): voi
   at = writeIsoMillis(block, space(block, at), record.creationMs)
   at = writeQuoted(block, at, record.actions)
   at = writeQuoted(block, at, record.redirectUrl)
-  at = writeAscii(block, at, ' "-" "')
+  at = writeQuoted(block, at, record.errorReason)
+  at = writeAscii(block, at, ' "')
   at = writeAscii(block, at, record.targetAddress ?? '-')
   at = writeAscii(block, at, '" "')
   at = writeStatus(block, at, record.targetStatusCode)
@@ -104,8 +110,10 @@ export function writeAccessLogLine(log: LogWriter, record: AccessLogRecord): voi
     at = writeAscii(block, at, `" "${tier}" "${reason}" `)
   }
   at = writeAscii(block, at, record.connectionTraceId)
-  at = writeAscii(block, at, ' "-" "-" "-" ')
-  at = writeAscii(block, at, record.nodeIp)
+  at = writeQuoted(block, at, record.transformedHost)
+  at = writeQuoted(block, at, record.transformedUri)
+  at = writeQuoted(block, at, record.transformStatus)
+  at = writeAscii(block, space(block, at), record.nodeIp)
   block[at++] = 0x0a
   log.commit(at)
 }
@@ -146,7 +154,9 @@ function writeStatus(block: Buffer, at: number, status: number): number {
 function writeRequestLine(block: Buffer, at: number, record: AccessLogRecord): number {
   const { head } = record
   const isReadable = head.length > 0
-  let next = isReadable ? writeBytes(block, at, head.bytes, head.methodFrom, head.methodTo) : writeAscii(block, at, '-')
+  let next = isReadable
+    ? writeEscaped(block, at, head.bytes, head.methodFrom, head.methodTo)
+    : writeAscii(block, at, '-')
   next = writeAscii(block, next, ' http://')
   next = writeUntrusted(block, next, record.host)
   next = writeAscii(block, next, ':')
@@ -154,7 +164,9 @@ function writeRequestLine(block: Buffer, at: number, record: AccessLogRecord): n
   if (!isReadable) return writeAscii(block, next, '- -')
   if (record.pathFrom === head.targetTo) next = writeAscii(block, next, '/')
   next = writeEscaped(block, next, head.bytes, record.pathFrom, head.targetTo)
-  return writeAscii(block, next, head.minorVersion === 1 ? ' HTTP/1.1' : ' HTTP/1.0')
+  // A request without a version is one of HTTP/0.9; that the log says so is assumed.
+  if (head.isSimple) return writeAscii(block, next, ' HTTP/0.9')
+  return writeEscaped(block, space(block, next), head.bytes, head.versionFrom, head.versionTo)
 }
 
 function writeUserAgent(block: Buffer, at: number, head: Head): number {

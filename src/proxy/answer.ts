@@ -128,15 +128,26 @@ export function sendFixedResponse(exchange: Exchange, action: FixedResponseActio
   )
 }
 
-/** @param body one character per byte */
+/**
+ * An HTTP/0.9 client gets the body and nothing else (assumed): a status line would be part of the document to it.
+ *
+ * @param body one character per byte
+ */
 function send(exchange: Exchange, statusLine: string, date: string, headers: string, last: string, body: string): void {
   const { out } = exchange.plane.net.buffers
   const client = exchange.client!
   const connection = exchange.closesClient ? 'close' : 'keep-alive'
-  const head = `HTTP/1.1 ${statusLine}\r\nServer: awselb/2.0\r\nDate: ${date}\r\n${headers}Connection: ${connection}\r\n${last}\r\n`
+  const { serverHeader, responseHeaders } = exchange.listener!
+  const server = serverHeader ? 'Server: awselb/2.0\r\n' : ''
+  const own = `${last}${responseHeaders?.lines ?? ''}`
+  const { isSimple, meaning } = exchange.head
+  const head = isSimple
+    ? ''
+    : `HTTP/1.1 ${statusLine}\r\n${server}Date: ${date}\r\n${headers}Connection: ${connection}\r\n${own}\r\n`
   out.reserve(head.length + body.length)
   out.ascii(head)
-  if (!exchange.head.meaning.isHead) out.ascii(body)
+  if (!meaning.isHead) out.ascii(body)
+  if (out.length === 0) return
   exchange.sentBytes += out.length
   out.sendTo(client)
 }

@@ -5,7 +5,7 @@
 
 import type { Socket } from 'node:net'
 import { type HeadFault, readRequestMeaning } from '../http/h1.ts'
-import { desyncReason } from '../model/desync.ts'
+import { endsConnections } from '../model/desync.ts'
 import type { FaultCode } from '../model/faults.ts'
 import { bulkBytesMin, exchangesPooledMax, halfClosedGraceMs, lingerMs } from '../model/limits.ts'
 import { formatAddress } from '../model/resources.ts'
@@ -15,6 +15,7 @@ import { LoadBalancerColumn } from '../observe/counters.ts'
 import { matchRule } from '../routing/rules.ts'
 import type { TargetUser } from '../targets/target-connection.ts'
 import { runAction } from './actions.ts'
+import { checkRequestHead } from './check-request-head.ts'
 import type { PlaneContext, RunningListener } from './context.ts'
 import { type Client, Exchange, Side } from './exchange.ts'
 import { failExchange } from './fail.ts'
@@ -29,7 +30,7 @@ import {
   targetEnded,
   targetUnreachable,
 } from './relay.ts'
-import { hasTooManyForwardedFor, pathOf, readRequestTarget } from './request-target.ts'
+import { ruleSubject } from './rule-subject.ts'
 import { traceHeaderFor } from './trace-header.ts'
 
 /** Where a client connection finds the configuration in force; replaced from under it by a publication. */
@@ -153,7 +154,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
       return
     }
     const { rules } = exchange.listener!
-    exchange.rule = rules.hasConditions ? matchRule(rules, exchange.host, pathOf(exchange)) : rules.rules[0]!
+    exchange.rule = rules.hasConditions ? matchRule(rules, ruleSubject(exchange)) : rules.rules[0]!
     exchange.traceId = traceHeaderFor(head, this.plane.ids.traceElement(this.plane.clock.originMs + now))
     if (!head.hasPlainNamesOnly) this.#countInvalidNames(exchange)
     if (head.meaning.expectsContinue && head.minorVersion === 1) this.send(continueAnswer, 0, continueAnswer.length)
@@ -169,12 +170,14 @@ export class ClientConnection extends Connection implements Client, TargetUser {
 
   #settleKeepAlive(exchange: Exchange, now: number): void {
     const { meaning, minorVersion } = exchange.head
+    // It may have been read differently before it came here, so nothing that follows it is trusted.
+    const isDoubtful = endsConnections(meaning.desync, exchange.listener!.loadBalancer.attributes.desyncMitigationMode)
+    exchange.keepsTarget = !isDoubtful
     exchange.closesClient =
+      isDoubtful ||
       meaning.wantsClose ||
       (minorVersion === 0 && !meaning.wantsKeepAlive) ||
       now >= this.#keptUntil ||
-      // It may have been read differently before it came here, so nothing that follows it is trusted.
-      desyncReason(meaning.desync).tier === 'Ambiguous' ||
       this.#port.isClosing ||
       this.plane.isStopping
   }
@@ -387,30 +390,16 @@ function withoutMapping(address: string): string {
 }
 
 /**
- * Empty lines before a request are no part of it, and no request by themselves: some clients end a body with one.
+ * Empty lines before a request are no part of it, and no request by themselves: some clients end a body with one. Here
+ * as in the head, a bare LF is an empty line, too.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9112#section-2.2
  */
 function skipEmptyLines(bytes: Buffer, from: number, end: number): number {
   let at = from
-  while (at + 1 < end && bytes[at] === 0x0d && bytes[at + 1] === 0x0a) at += 2
-  return at
-}
-
-/** Refuses what must not go on, in the order in which the real service is known, or assumed, to look. */
-function checkRequestHead(exchange: Exchange): FaultCode | null {
-  const { head } = exchange
-  const { meaning } = head
-  // First, because the log names the host of refused requests, too.
-  const hasHost = readRequestTarget(exchange)
-  if (desyncReason(meaning.desync).tier === 'Severe') return 'clientHeadMalformed'
-  if (!meaning.isGet && !meaning.isHead && head.methodTo - head.methodFrom >= 5) {
-    const method = head.text(head.methodFrom, head.methodTo)
-    if (method === 'TRACE') return 'clientTraceMethod'
-    if (method === 'CONNECT') return 'clientConnectMethod'
+  for (;;) {
+    if (at < end && bytes[at] === 0x0a) at++
+    else if (at + 1 < end && bytes[at] === 0x0d && bytes[at + 1] === 0x0a) at += 2
+    else return at
   }
-  if (meaning.hasUnsupportedCoding) return 'clientTransferEncoding'
-  if (!hasHost) return 'clientHostMissing'
-  if (hasTooManyForwardedFor(head)) return 'clientForwardedForTooLong'
-  return null
 }

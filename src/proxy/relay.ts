@@ -4,7 +4,6 @@
  */
 
 import { BodyKind, type ResponseHead, readResponseMeaning } from '../http/h1.ts'
-import { desyncReason } from '../model/desync.ts'
 import type { FaultCode } from '../model/faults.ts'
 import { bulkBytesMin } from '../model/limits.ts'
 import { Pause } from '../net/connection.ts'
@@ -194,7 +193,7 @@ function beginResponse(exchange: Exchange, connection: TargetConnection, head: R
   const isOldClient = exchange.head.minorVersion === 0
   exchange.addsChunks = meaning.bodyKind === BodyKind.untilClose && !isOldClient
   exchange.responseBody.start(meaning.bodyKind, meaning.contentLength, !isOldClient)
-  writeClientHead(exchange, head, plane.dates.httpDate(now), plane.net.buffers.out)
+  writeClientHead(exchange, head, now, plane.net.buffers.out)
   head.reset()
   exchange.relayedAt = now
   exchange.moveResponse(Side.body)
@@ -204,15 +203,14 @@ function beginResponse(exchange: Exchange, connection: TargetConnection, head: R
 /** Decides, now that both heads are known, which of the two connections outlive the exchange. */
 function settleConnections(exchange: Exchange, head: ResponseHead): void {
   const { meaning } = head
-  const isAmbiguous = desyncReason(exchange.head.meaning.desync).tier === 'Ambiguous'
   const hasNoLength = meaning.bodyKind === BodyKind.untilClose
-  if (meaning.wantsClose || (head.minorVersion === 0 && !meaning.wantsKeepAlive) || hasNoLength || isAmbiguous) {
+  if (meaning.wantsClose || (head.minorVersion === 0 && !meaning.wantsKeepAlive) || hasNoLength) {
     exchange.keepsTarget = false
   }
   const endsByClosing = exchange.head.minorVersion === 0 && (hasNoLength || meaning.bodyKind === BodyKind.chunked)
   // A target that closes before it has the request will not take the rest of it.
   const cannotFinish = exchange.requestSide !== Side.done && !exchange.keepsTarget
-  if (endsByClosing || isAmbiguous || cannotFinish || exchange.plane.isStopping) exchange.closesClient = true
+  if (endsByClosing || cannotFinish || exchange.plane.isStopping) exchange.closesClient = true
 }
 
 function relayResponseBody(

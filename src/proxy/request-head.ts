@@ -1,18 +1,20 @@
 /**
  * Writes the head that a target is sent: the client's fields in their order, less those that end here, behind those
- * that the load balancer sets. Unchanged fields are copied in runs.
+ * that the load balancer sets. Unchanged fields are copied in runs, but no line that came odd leaves as it came: one
+ * request goes out, and nobody can read it as another.
  *
  * That ours come first, in this order, is assumed; names and values are documented.
  *
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
  */
 
-import { BodyKind, Field, type RequestHead } from '../http/h1.ts'
-import { Desync } from '../model/desync.ts'
+import { BodyKind, Field, fieldOf, type RequestHead } from '../http/h1.ts'
+import { tokenByte } from '../http/tables.ts'
 import { formatAddress } from '../model/resources.ts'
 import type { OutBuffer } from '../net/buffers.ts'
 import type { RunningListener } from './context.ts'
 import type { Client, Exchange } from './exchange.ts'
+import { encodedBytesMax, writeEncoded } from './request-target.ts'
 
 /** Room for everything that is added to a client's head. */
 const addedBytesMax = 1024
@@ -21,18 +23,23 @@ export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
   const { head } = exchange
   const listener = exchange.listener!
   const { attributes } = listener.loadBalancer
-  out.reserve(head.length * 2 + exchange.traceId.length + addedBytesMax)
+  const { transformedUri, transformedHost } = exchange
+  const own = exchange.traceId.length + transformedUri.length + transformedHost.length
+  out.reserve(head.length * (1 + encodedBytesMax) + own + addedBytesMax)
 
   out.copy(head.bytes, head.methodFrom, head.methodTo)
   out.ascii(' ')
-  if (exchange.pathFrom === head.targetTo || head.bytes[exchange.pathFrom] === 0x3f) out.ascii('/')
-  out.copy(head.bytes, exchange.pathFrom, head.targetTo)
+  if (transformedUri === '') writePath(exchange, out)
+  else out.ascii(transformedUri)
   out.ascii(' HTTP/1.1\r\n')
 
   if (attributes.xffHeaderProcessingMode === 'append') writeForwardedFor(exchange, out)
   out.ascii('X-Forwarded-Proto: http\r\nX-Forwarded-Port: ')
   out.decimal(listener.port)
-  if (!attributes.preserveHostHeader || head.meaning.hostAt === -1) {
+  if (transformedHost !== '') {
+    out.ascii('\r\nHost: ')
+    out.ascii(hostForTarget(transformedHost, transformedHost, listener))
+  } else if (!attributes.preserveHostHeader || head.meaning.hostAt === -1) {
     out.ascii('\r\nHost: ')
     out.ascii(hostForTarget(exchange.host, exchange.authority, listener))
   }
@@ -44,8 +51,15 @@ export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
       : '\r\nConnection: keep-alive\r\n',
   )
   writeFraming(exchange, out)
-  copyKeptFields(exchange, out)
+  if (head.isOdd) writeKeptFields(exchange, out)
+  else copyKeptFields(exchange, out)
   out.ascii('\r\n')
+}
+
+function writePath({ head, pathFrom }: Exchange, out: OutBuffer): void {
+  if (pathFrom === head.targetTo || head.bytes[pathFrom] === 0x3f) out.ascii('/')
+  if (head.meaning.hasOddTarget) writeEncoded(head.bytes, pathFrom, head.targetTo, out)
+  else out.copy(head.bytes, pathFrom, head.targetTo)
 }
 
 /** Port 80 and 443 need no port behind the host, every other one does; whichever the client sent. */
@@ -74,11 +88,11 @@ function clientAddress(client: Client, withPort: boolean): string {
   return withPort ? formatAddress(client.ip, client.port) : client.ip
 }
 
-/** A length that the client gave once and alone stays in its place; anything else is written anew. */
+/** A length that the client gave once, alone and as we would write it stays in its place; any other is written anew. */
 function writeFraming(exchange: Exchange, out: OutBuffer): void {
   const { meaning } = exchange.head
   if (meaning.bodyKind === BodyKind.chunked) out.ascii('Transfer-Encoding: chunked\r\n')
-  else if (meaning.desync === Desync.DuplicateContentLength || meaning.desync === Desync.BothTeClPresent) {
+  else if (meaning.needsLength) {
     out.ascii('Content-Length: ')
     out.decimal(meaning.contentLength)
     out.ascii('\r\n')
@@ -100,6 +114,35 @@ function copyKeptFields(exchange: Exchange, out: OutBuffer): void {
   if (runFrom !== -1) out.copy(bytes, runFrom, head.length - 2)
 }
 
+/** Field by field, with the line ends and the white space that they should have had. */
+function writeKeptFields(exchange: Exchange, out: OutBuffer): void {
+  const { head } = exchange
+  for (let i = 0; i < head.fieldCount; i++) {
+    const isFolded = head.field(i) === Field.folded
+    if (isFolded ? !keepsFolded(exchange, head, i) : !keepsField(exchange, head, i)) continue
+    out.copy(head.bytes, head.nameFrom(i), head.nameTo(i))
+    out.ascii(isFolded ? ':' : ': ')
+    out.copy(head.bytes, head.valueFrom(i), head.valueTo(i))
+    out.ascii('\r\n')
+  }
+}
+
+/**
+ * The service makes a field of its own of a folded line, by a colon behind it; here only where that is a field which
+ * says nothing to anybody in between.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
+ */
+function keepsFolded(exchange: Exchange, head: RequestHead, i: number): boolean {
+  const { attributes } = exchange.listener!.loadBalancer
+  const from = head.nameFrom(i)
+  const to = head.nameTo(i)
+  if (from === to) return false
+  for (let at = from; at < to; at++) if (tokenByte[head.bytes[at]!] === 0) return false
+  if (fieldOf(head.bytes, from, to) !== Field.other || head.meaning.nominated?.includes(nameOf(head, i))) return false
+  return !attributes.dropInvalidHeaderFields || isPlainName(head, i)
+}
+
 function keepsField(exchange: Exchange, head: RequestHead, i: number): boolean {
   const { attributes } = exchange.listener!.loadBalancer
   const { meaning } = head
@@ -108,22 +151,21 @@ function keepsField(exchange: Exchange, head: RequestHead, i: number): boolean {
     case Field.userAgent:
     case Field.date:
     case Field.contentType:
+    case Field.cookie:
+    case Field.setCookie:
+    case Field.server:
       if (attributes.dropInvalidHeaderFields && !head.hasPlainNamesOnly && !isPlainName(head, i)) return false
       return meaning.nominated === null || !meaning.nominated.includes(nameOf(head, i))
     case Field.host:
-      return attributes.preserveHostHeader
+      return attributes.preserveHostHeader && exchange.transformedHost === ''
     case Field.contentLength:
-      return (
-        meaning.bodyKind !== BodyKind.chunked &&
-        meaning.desync !== Desync.DuplicateContentLength &&
-        meaning.desync !== Desync.BothTeClPresent
-      )
+      return i === meaning.lengthAt
     case Field.expect:
       return !meaning.expectsContinue
     case Field.forwardedFor:
       return attributes.xffHeaderProcessingMode === 'preserve'
     default:
-      // Hop-by-hop fields, and those that the load balancer sets itself.
+      // Hop-by-hop fields, those that the load balancer sets itself, and those that somebody may take for another.
       return false
   }
 }

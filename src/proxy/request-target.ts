@@ -1,8 +1,9 @@
 /** Where a request wants to go: the forms of its target, its host and path (RFC 9112, section 3.2). */
 
 import { Field, type RequestHead } from '../http/h1.ts'
-import { hostByte } from '../http/tables.ts'
+import { hostByte, targetByte } from '../http/tables.ts'
 import { forwardedForAddressesMax } from '../model/limits.ts'
+import type { OutBuffer } from '../net/buffers.ts'
 import type { Exchange } from './exchange.ts'
 
 const slash = 0x2f
@@ -76,19 +77,47 @@ function readNewAuthority(exchange: Exchange, from: number, to: number): boolean
   return true
 }
 
-/** The path that rules compare: never the query. */
+/** The path that rules compare: never the query. Spaces and controls are percent-encoded, as the target gets them. */
 export function pathOf(exchange: Exchange): string {
   const { head, pathFrom } = exchange
   const query = head.bytes.indexOf(0x3f, pathFrom)
   const to = query === -1 || query > head.targetTo ? head.targetTo : query
-  return to === pathFrom ? '/' : head.text(pathFrom, to)
+  return to === pathFrom ? '/' : targetText(head, pathFrom, to)
 }
 
 /** Without the question mark; '' when there is none. */
 export function queryOf(exchange: Exchange): string {
   const { head, pathFrom } = exchange
   const query = head.bytes.indexOf(0x3f, pathFrom)
-  return query === -1 || query >= head.targetTo ? '' : head.text(query + 1, head.targetTo)
+  return query === -1 || query >= head.targetTo ? '' : targetText(head, query + 1, head.targetTo)
+}
+
+function targetText(head: RequestHead, from: number, to: number): string {
+  if (!head.meaning.hasOddTarget) return head.text(from, to)
+  let text = ''
+  for (let at = from; at < to; at++) {
+    const byte = head.bytes[at]!
+    text += targetByte[byte] === 1 ? String.fromCharCode(byte) : percentEncoded(byte)
+  }
+  return text
+}
+
+function percentEncoded(byte: number): string {
+  return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+}
+
+/** The most bytes that `writeEncoded` makes of one. */
+export const encodedBytesMax = 3
+
+/** Writes a part of a target with spaces and controls percent-encoded; everything else stays as it is. */
+export function writeEncoded(bytes: Buffer, from: number, to: number, out: OutBuffer): void {
+  let at = from
+  while (at < to) {
+    const runFrom = at
+    while (at < to && targetByte[bytes[at]!] === 1) at++
+    out.copy(bytes, runFrom, at)
+    if (at < to) out.ascii(percentEncoded(bytes[at++]!))
+  }
 }
 
 /** Whether X-Forwarded-For, over all its fields, names more addresses than are accepted. */

@@ -1,25 +1,30 @@
 /**
  * Writes the head that a client is sent for a target's response: its status line and fields, less those that end
  * here. That Date, Content-Type, length and Connection come first is assumed, from the order in captured answers of
- * the load balancer itself.
+ * the load balancer itself; so is that stickiness cookies follow, and that the listener's own headers come last.
  */
 
 import { BodyKind, Field, type ResponseHead } from '../http/h1.ts'
 import type { OutBuffer } from '../net/buffers.ts'
+import type { RunningResponseHeaders } from './context.ts'
 import type { Exchange } from './exchange.ts'
+import { stickyCookieLines } from './stickiness.ts'
 
 const addedBytesMax = 256
 
-/** @param date for a response that has none, as an HTTP date */
-export function writeClientHead(exchange: Exchange, head: ResponseHead, date: string, out: OutBuffer): void {
+export function writeClientHead(exchange: Exchange, head: ResponseHead, now: number, out: OutBuffer): void {
+  // HTTP/0.9 knows no heads: the body is the response.
+  if (exchange.head.isSimple) return
   const { meaning, bytes } = head
-  out.reserve(head.length * 2 + addedBytesMax)
+  const { responseHeaders } = exchange.listener!
+  const cookies = stickyCookieLines(exchange, head, now)
+  out.reserve(head.length * 2 + cookies.length + (responseHeaders?.lines.length ?? 0) + addedBytesMax)
   out.ascii('HTTP/1.1 ')
   out.decimal(head.statusCode)
   out.ascii(' ')
   out.copy(bytes, head.reasonFrom, head.reasonTo)
   out.ascii('\r\nDate: ')
-  if (meaning.dateAt === -1) out.ascii(date)
+  if (meaning.dateAt === -1) out.ascii(exchange.plane.dates.httpDate(now))
   else out.copy(bytes, head.valueFrom(meaning.dateAt), head.valueTo(meaning.dateAt))
   out.ascii('\r\n')
   if (meaning.contentTypeAt !== -1) copyLine(head, meaning.contentTypeAt, out)
@@ -29,7 +34,9 @@ export function writeClientHead(exchange: Exchange, head: ResponseHead, date: st
     writeFraming(exchange, head, out)
     out.ascii(exchange.closesClient ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n')
   }
-  copyKeptFields(head, out)
+  out.ascii(cookies)
+  copyKeptFields(head, responseHeaders, out)
+  if (responseHeaders !== null) out.ascii(responseHeaders.lines)
   out.ascii('\r\n')
 }
 
@@ -47,7 +54,8 @@ function copyLine(head: ResponseHead, i: number, out: OutBuffer): void {
   out.copy(head.bytes, head.nameFrom(i), head.lineEnd(i))
 }
 
-function copyKeptFields(head: ResponseHead, out: OutBuffer): void {
+/** @param replaced the listener's own, which stand in place of the target's */
+function copyKeptFields(head: ResponseHead, replaced: RunningResponseHeaders | null, out: OutBuffer): void {
   const { bytes, meaning } = head
   let runFrom = -1
   for (let i = 0; i < head.fieldCount; i++) {
@@ -75,10 +83,11 @@ function copyKeptFields(head: ResponseHead, out: OutBuffer): void {
         return i !== meaning.dateAt
       case Field.contentType:
         return i !== meaning.contentTypeAt
-      default:
-        return (
-          meaning.nominated === null || !meaning.nominated.includes(of.text(of.nameFrom(i), of.nameTo(i)).toLowerCase())
-        )
+      default: {
+        if (meaning.nominated === null && replaced === null) return true
+        const name = of.text(of.nameFrom(i), of.nameTo(i)).toLowerCase()
+        return meaning.nominated?.includes(name) !== true && replaced?.names.has(name) !== true
+      }
     }
   }
 }

@@ -12,6 +12,26 @@ const tokens = [
     'Transfer-Encoding: chunked\r\n',
     'Transfer-Encoding: gzip\r\n',
   ],
+  ...[
+    'Transfer_Encoding: chunked\r\n',
+    'Content-Length : 5\r\n',
+    '\r\n fold\r\n',
+    '\r\n\tContent-Length: 5\r\n',
+    ': x\r\n',
+  ],
+  ...[
+    '\x0b',
+    '\x0c',
+    '\x85',
+    '\x1e',
+    '%0a',
+    'a@b: c\n',
+    'X-\xc4\xb1: y\r\n',
+    ' HTTP/1.1',
+    ' HTTP/0.9',
+    '\nHost: b\n',
+    '\rX: y\r',
+  ],
   ...['Connection: close\r\n', 'Connection: upgrade\r\n', 'Upgrade: websocket\r\n', 'chunked', 'identity', ';a="b"'],
 ].map(text => Buffer.from(text, 'latin1'))
 

@@ -68,6 +68,7 @@ describe('a chunked body', () => {
 function readBack(bytes: Buffer, cuts: readonly number[]): readonly string[] {
   return replay('request', bytes, { cuts }).flatMap(line => {
     if (/^@\d+ head /.test(line)) return [line.replace(/( HTTP\/1\.1).*/, '$1')]
+    if (line.startsWith('= ')) return []
     return / kept /.test(line) && line.startsWith('@') ? [] : [line.replace(/^@\d+ body/, 'body')]
   })
 }

@@ -370,6 +370,9 @@ for (const [reason, request, framing, body] of bodies) {
 const acceptable: readonly (readonly [reason: string, request: string])[] = [
   ['GetHeadZeroContentLength', 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n'],
   ['NonCompliantVersion', 'GET / HTTP/1.2\r\nHost: a\r\n\r\n'],
+  ['NonCrLfLineTermination', 'GET / HTTP/1.1\nHost: a\n\n'],
+  ['NonCompliantHeader', 'GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n'],
+  ['SpaceInUri', 'GET /a b HTTP/1.1\r\nHost: a\r\n\r\n'],
 ]
 
 for (const [reason, request] of acceptable) {

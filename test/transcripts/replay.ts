@@ -17,6 +17,7 @@ import {
   readResponseMeaning,
 } from '../../src/http/h1.ts'
 import { desyncReason } from '../../src/model/desync.ts'
+import { forwardedHead } from './forwarded.ts'
 import { escapeBytes } from './transcript.ts'
 
 export type Side = 'request' | 'response'
@@ -44,7 +45,7 @@ export class Replay {
   #arrived: Buffer = Buffer.alloc(0)
   #events: string[] = []
   #isInBody = false
-  #hasFailed = false
+  #isOver = false
   /** Offset of the message's first byte, and of its body's. */
   #messageAt = 0
   #bodyAt = 0
@@ -60,17 +61,17 @@ export class Replay {
   run(bytes: Buffer, cuts: readonly number[]): string[] {
     this.#events = []
     this.#isInBody = false
-    this.#hasFailed = false
+    this.#isOver = false
     this.#messageAt = 0
     this.#head.reset()
     let from = 0
-    for (let i = 0; i <= cuts.length && !this.#hasFailed; i++) {
+    for (let i = 0; i <= cuts.length && !this.#isOver; i++) {
       const to = cuts[i] ?? bytes.length
       if (to > from) this.#arrive(bytes, from, to)
       from = to
     }
     if (this.#isInBody) this.#tellBody(bytes, bytes.length)
-    if (!this.#hasFailed && (this.#isInBody || this.#head.hasBytes)) this.#events.push('more')
+    if (!this.#isOver && (this.#isInBody || this.#head.hasBytes)) this.#events.push('more')
     return this.#events
   }
 
@@ -84,12 +85,12 @@ export class Replay {
     const offset = from - margin
     const end = margin + to - from
     let at = margin
-    while (at < end && !this.#hasFailed) {
+    while (at < end && !this.#isOver) {
       const next = this.#isInBody
         ? this.#readBody(bytes, piece, at, end, offset)
         : this.#readHead(piece, at, end, offset)
       assert(next <= end, 'a position beyond the end')
-      assert(next > at || this.#hasFailed, 'no progress')
+      assert(next > at || this.#isOver, 'no progress')
       at = next
     }
     piece.fill(0xff, 0, size)
@@ -105,7 +106,7 @@ export class Replay {
       assert.equal(this.#messageAt + head.length, offset + next, 'a head ends where reading stopped')
       this.#tellHead()
       this.#bodyAt = this.#messageAt + head.length
-      if (!this.#hasFailed) this.#startBody()
+      if (!this.#isOver) this.#startBody()
     } else assert.equal(next, end, 'an incomplete head takes all there is')
     return next
   }
@@ -120,6 +121,10 @@ export class Replay {
       const value = escaped(head, head.valueFrom(i), head.valueTo(i))
       this.#events.push(`  ${escaped(head, head.nameFrom(i), head.nameTo(i))}:${value === '' ? '' : ` ${value}`}`)
     }
+    if (head instanceof RequestHead)
+      this.#events.push(`= ${forwardedHead(head, 'defensive').map(escapeText).join(' | ')}`)
+    // Nothing follows a request of HTTP/0.9.
+    if (head.isSimple) this.#isOver = true
     if (head instanceof ResponseHead && head.meaning.fault !== null) this.#fail(last, 'meaning', head.meaning.fault)
   }
 
@@ -171,7 +176,7 @@ export class Replay {
   }
 
   #fail(at: number, what: string, why: string): void {
-    this.#hasFailed = true
+    this.#isOver = true
     this.#isInBody = false
     this.#events.push(`@${at} fault ${what} "${why}"`)
   }
@@ -199,12 +204,16 @@ function readSpans(
 function checkOffsets(head: Head): void {
   let at = 0
   for (let i = 0; i < head.fieldCount; i++) {
-    assert(at <= head.nameFrom(i) && head.nameFrom(i) < head.nameTo(i), 'names follow each other')
-    assert(head.nameTo(i) < head.valueFrom(i) && head.valueFrom(i) <= head.valueTo(i), 'a value follows its name')
+    assert(at <= head.nameFrom(i) && head.nameFrom(i) <= head.nameTo(i), 'names follow each other')
+    assert(head.nameTo(i) <= head.valueFrom(i) && head.valueFrom(i) <= head.valueTo(i), 'a value follows its name')
+    at = head.valueTo(i)
+    if (head.isOdd) continue
+    assert(head.nameFrom(i) < head.nameTo(i) && head.nameTo(i) < head.valueFrom(i), 'a colon follows a name')
     assert(head.valueTo(i) + 2 <= head.lineEnd(i), 'a line ends behind its value')
     assert.equal(head.text(head.lineEnd(i) - 2, head.lineEnd(i)), '\r\n', 'a line ends in CRLF')
     at = head.lineEnd(i)
   }
+  assert(at <= head.length, 'fields end before the head does')
 }
 
 function requestFacts(head: RequestHead): string[] {
@@ -213,7 +222,8 @@ function requestFacts(head: RequestHead): string[] {
   const method = head.text(head.methodFrom, head.methodTo)
   assert.equal(meaning.isGet, method === 'GET')
   assert.equal(meaning.isHead, method === 'HEAD')
-  const facts = [`${method} ${escaped(head, head.targetFrom, head.targetTo)} HTTP/1.${head.minorVersion}`]
+  const version = head.isSimple ? 'HTTP/0.9' : `HTTP/1.${head.minorVersion}`
+  const facts = [`${escapeText(method)} ${escaped(head, head.targetFrom, head.targetTo)} ${version}`]
   if (meaning.hostAt === -1) facts.push('no host')
   else facts.push(`host ${escaped(head, head.valueFrom(meaning.hostAt), head.valueTo(meaning.hostAt))}`.trimEnd())
   facts.push(...commonFacts(head))
@@ -222,6 +232,7 @@ function requestFacts(head: RequestHead): string[] {
   if (meaning.hasUnsupportedCoding) facts.push('unsupported coding')
   const { tier, reason } = desyncReason(meaning.desync)
   if (tier !== 'Compliant') facts.push(`${tier} ${reason}`)
+  if (meaning.isUnreadable) facts.push('unreadable')
   return facts
 }
 
@@ -251,6 +262,10 @@ function commonFacts(head: RequestHead | ResponseHead): string[] {
   if (meaning.nominated !== null) facts.push(`nominates ${meaning.nominated.join(', ')}`)
   if (!head.hasPlainNamesOnly) facts.push('odd names')
   return facts
+}
+
+function escapeText(text: string): string {
+  return escapeBytes(Buffer.from(text, 'latin1'))
 }
 
 function escaped(head: Head, from: number, to: number): string {

@@ -6,10 +6,13 @@
  *     ? HEAD
  *     @7 event, at the offset of the byte that decided it
  *       Name: value
+ *     = POST / HTTP/1.1 | Host: a
  *     more
  *
  * `? HEAD`: the responses answer a HEAD request. Indented lines under a head are all of its fields, values without the
- * white space around them; without such lines the fields are not looked at. `more`: the bytes ended in mid-message.
+ * white space around them; without such lines the fields are not looked at. `=`: what a target is sent of the request,
+ * less what is the same for all, or the fault that refuses it; without such lines that is not looked at. `more`: the
+ * bytes ended in mid-message.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
@@ -43,7 +46,7 @@ export function parseTranscripts(text: string, file: string): readonly Transcrip
     if (current === undefined) throw new Error(`${place}: expected "# name" first, not: ${line}`)
     if (line.startsWith('> ')) current.bytes = Buffer.concat([current.bytes, unescapeBytes(line.slice(2))])
     else if (line === '? HEAD') current.answersHead = true
-    else if (/^(@\d+ |more$| {2}\S)/.test(line)) current.events.push(line)
+    else if (/^(@\d+ |more$|= | {2})/.test(line)) current.events.push(line)
     else throw new Error(`${place}: not a line of a transcript: ${line}`)
   }
   for (const { place, bytes } of transcripts) if (bytes.length === 0) throw new Error(`${place}: no "> " line`)

@@ -2,19 +2,12 @@
  * The head of a message: its bytes and where in them everything stands. Parsed line by line, so that bytes arriving
  * one at a time cost no more than one line read again; nothing here knows what a load balancer does with a head.
  *
- * Strict (RFC 9112): CRLF line ends, no folding, no white space before the colon, no control bytes.
+ * Lines as RFC 9112 has them are read here. What becomes of others differs: see `request-head.ts`, `response-head.ts`.
  */
 
-import {
-  headerFieldsMax,
-  requestHeadBytesMax,
-  requestHeaderBytesMax,
-  requestLineBytesMax,
-  responseHeadBytesMax,
-} from '../../model/limits.ts'
-import { CR, HTAB, LF, plainNameByte, SP, targetByte, tokenByte, valueByte } from '../tables.ts'
+import { headerFieldsMax } from '../../model/limits.ts'
+import { CR, HTAB, LF, plainNameByte, SP, tokenByte, valueByte } from '../tables.ts'
 import { type Field, fieldOf } from './fields.ts'
-import { RequestMeaning, ResponseMeaning } from './meaning.ts'
 
 export type HeadFault =
   | 'malformed'
@@ -28,16 +21,18 @@ const fieldStride = 4
 const initialHeadBytes = 1024
 const keptHeadBytesMax = 8 * 1024
 const initialFields = 32
+/** Two empty lines in front of a head: more are no mistake, but noise. */
+const skippedBytesMax = 4
 
-const versionPrefix = Buffer.from('HTTP/')
-
-function isDigit(byte: number): boolean {
+export function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39
 }
 
 /** Results of reading one line, beside the position after it. */
-const incomplete = -1
-const failed = -2
+export const incomplete = -1
+export const failed = -2
+/** It begins like an empty line, but is none. */
+export const notEmpty = -3
 
 export abstract class Head {
   /** Holds the head from its first byte; the bytes beyond `length` mean nothing. */
@@ -49,6 +44,13 @@ export abstract class Head {
   fieldCount = 0
   /** Whether every field name is made of letters, digits and hyphens. */
   hasPlainNamesOnly = true
+  /**
+   * Whether some line is not as RFC 9112 has it (requests only). Then lines must not be copied as they came, and the
+   * name of a field may be empty or hold any bytes; controls in values have become spaces once the meaning was read.
+   */
+  isOdd = false
+  /** Whether it is an HTTP/0.9 request: a method, a target and nothing else. */
+  isSimple = false
   fault: HeadFault | null = null
   /** What was expected, a constant; says nothing without a fault. */
   faultText = ''
@@ -62,12 +64,10 @@ export abstract class Head {
   #lineAt = 0
   #hasStartLine = false
   readonly #bytesMax: number
-  readonly #startLineBytesMax: number
   readonly #fieldBytesMax: number
 
-  constructor(bytesMax: number, startLineBytesMax: number, fieldBytesMax: number) {
+  constructor(bytesMax: number, fieldBytesMax: number) {
     this.#bytesMax = bytesMax
-    this.#startLineBytesMax = startLineBytesMax
     this.#fieldBytesMax = fieldBytesMax
   }
 
@@ -78,6 +78,8 @@ export abstract class Head {
     this.minorVersion = 1
     this.fieldCount = 0
     this.hasPlainNamesOnly = true
+    this.isOdd = false
+    this.isSimple = false
     this.fault = null
     this.#held = 0
     this.#lineAt = 0
@@ -109,7 +111,7 @@ export abstract class Head {
   valueTo(i: number): number {
     return this.#offsets[i * fieldStride + 3]!
   }
-  /** Where the line after field `i` begins, or the closing empty line. */
+  /** Where the line after field `i` begins, or the closing empty line; unknown where the head is odd. */
   lineEnd(i: number): number {
     return i + 1 < this.fieldCount ? this.nameFrom(i + 1) : this.length - 2
   }
@@ -122,6 +124,28 @@ export abstract class Head {
   indexOf(field: Field): number {
     for (let i = 0; i < this.fieldCount; i++) if (this.#fields[i] === field) return i
     return -1
+  }
+
+  /**
+   * Index of the next field of that name at `from` or behind it, or -1; for fields that have no kind of their own.
+   *
+   * @param name in lower case
+   */
+  indexNamed(name: string, from: number): number {
+    for (let i = from; i < this.fieldCount; i++) {
+      const nameFrom = this.nameFrom(i)
+      if (this.nameTo(i) - nameFrom === name.length && this.#isNamed(nameFrom, name)) return i
+    }
+    return -1
+  }
+
+  #isNamed(from: number, name: string): boolean {
+    for (let i = 0; i < name.length; i++) {
+      const byte = this.bytes[from + i]!
+      const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
+      if (lower !== name.charCodeAt(i)) return false
+    }
+    return true
   }
 
   /**
@@ -160,23 +184,10 @@ export abstract class Head {
     const limit = Math.min(end, base + this.#bytesMax)
     for (;;) {
       const at = base + this.#lineAt
-      let next: number
-      if (!this.#hasStartLine) {
-        // An empty line before the start line is skipped (RFC 9112, section 2.2).
-        if (at < limit && bytes[at] === CR && this.#lineAt < 4) {
-          next = this.readLineEnd(bytes, base, at, limit)
-        } else {
-          next = this.#readBoundedStartLine(bytes, base, at, limit)
-          if (next >= 0) this.#hasStartLine = true
-        }
-      } else if (at < limit && bytes[at] === CR) {
-        next = this.readLineEnd(bytes, base, at, limit)
-        if (next >= 0) {
-          this.length = next - base
-          return
-        }
-      } else {
-        next = this.#readField(bytes, base, at, limit)
+      let next: number = incomplete
+      if (at < limit) {
+        const isField = this.#hasStartLine && bytes[at] !== CR && bytes[at] !== LF
+        next = isField ? this.#readField(bytes, base, at, limit) : this.#readOtherLine(bytes, base, at, limit)
       }
       if (next === incomplete) {
         if (limit < end) this.fail('headTooLarge', 'head is too large', this.#bytesMax)
@@ -184,16 +195,28 @@ export abstract class Head {
       }
       if (next === failed) return
       this.#lineAt = next - base
+      if (this.length > 0) return
     }
   }
 
-  /** A fault within the bound decides before the length does, since it came first. */
-  #readBoundedStartLine(bytes: Uint8Array, base: number, at: number, limit: number): number {
-    const bound = at + this.#startLineBytesMax
-    const isBeyond = limit > bound && bytes[bound] !== CR
-    const next = this.readStartLine(bytes, base, at, isBeyond ? bound + 1 : limit)
-    if (next !== incomplete || !isBeyond) return next
-    return this.fail('startLineTooLong', 'start line is too long', bound - base)
+  #readOtherLine(bytes: Uint8Array, base: number, at: number, limit: number): number {
+    let next: number
+    if (this.#hasStartLine) {
+      next = this.readEmptyLine(bytes, base, at, limit)
+      if (next >= 0) this.length = next - base
+      return next === notEmpty ? this.#readField(bytes, base, at, limit) : next
+    }
+    // An empty line before the start line is skipped (RFC 9112, section 2.2).
+    if ((bytes[at] === CR || bytes[at] === LF) && this.#lineAt < skippedBytesMax) {
+      next = this.readEmptyLine(bytes, base, at, limit)
+      return next === notEmpty ? this.fail('malformed', 'CR must be followed by LF', at + 1 - base) : next
+    }
+    next = this.readStartLine(bytes, base, at, limit)
+    if (next >= 0) {
+      this.#hasStartLine = true
+      if (this.isSimple) this.length = next - base
+    }
+    return next
   }
 
   #readField(bytes: Uint8Array, base: number, nameFrom: number, limit: number): number {
@@ -203,30 +226,35 @@ export abstract class Head {
     let isPlain = 1
     while (at < last && tokenByte[bytes[at]!] === 1) isPlain &= plainNameByte[bytes[at++]!]!
     if (at === last) return this.#ranOut(base, nameFrom, last, bound)
-    if (bytes[at] !== 0x3a) return this.fail('malformed', 'field name must be a token and end in a colon', at - base)
-    if (at === nameFrom) return this.fail('malformed', 'field name is empty', at - base)
+    if (bytes[at] !== 0x3a || at === nameFrom) return this.readOddField(bytes, base, nameFrom, at, limit)
     const nameTo = at++
     while (at < last && (bytes[at] === SP || bytes[at] === HTAB)) at++
     const valueFrom = at
     while (at < last && valueByte[bytes[at]!] === 1) at++
     if (at === last) return this.#ranOut(base, nameFrom, last, bound)
-    const next = this.readLineEnd(bytes, base, at, limit)
-    if (next < 0) return next
+    if (bytes[at] !== CR) return this.readOddField(bytes, base, nameFrom, at, limit)
+    if (at + 1 >= limit) return incomplete
+    if (bytes[at + 1] !== LF) return this.readOddField(bytes, base, nameFrom, at + 1, limit)
+    const next = at + 2
     let valueTo = at
     while (valueTo > valueFrom && (bytes[valueTo - 1] === SP || bytes[valueTo - 1] === HTAB)) valueTo--
+    if (this.fieldCount === headerFieldsMax) return this.fail('headTooLarge', 'too many fields', nameFrom - base)
+    if (isPlain === 0) this.hasPlainNamesOnly = false
+    this.addField(fieldOf(bytes, nameFrom, nameTo), nameFrom - base, nameTo - base, valueFrom - base, valueTo - base)
+    return next
+  }
 
+  /** Positions are counted from the first byte of the head. There must be room for one more. */
+  protected addField(field: Field, nameFrom: number, nameTo: number, valueFrom: number, valueTo: number): void {
     const i = this.fieldCount
-    if (i === headerFieldsMax) return this.fail('headTooLarge', 'too many fields', nameFrom - base)
     if (i === this.#fields.length) this.#growFields()
     const offset = i * fieldStride
-    this.#fields[i] = fieldOf(bytes, nameFrom, nameTo)
-    this.#offsets[offset] = nameFrom - base
-    this.#offsets[offset + 1] = nameTo - base
-    this.#offsets[offset + 2] = valueFrom - base
-    this.#offsets[offset + 3] = valueTo - base
+    this.#fields[i] = field
+    this.#offsets[offset] = nameFrom
+    this.#offsets[offset + 1] = nameTo
+    this.#offsets[offset + 2] = valueFrom
+    this.#offsets[offset + 3] = valueTo
     this.fieldCount = i + 1
-    if (isPlain === 0) this.hasPlainNamesOnly = false
-    return next
   }
 
   #ranOut(base: number, lineFrom: number, last: number, bound: number): number {
@@ -250,107 +278,21 @@ export abstract class Head {
     return failed
   }
 
-  /** Reads `HTTP/1.x`. @returns the position after it, `incomplete` or what `fail` returned */
-  protected readVersion(bytes: Uint8Array, base: number, from: number, limit: number): number {
-    for (let i = 0; i < versionPrefix.length; i++) {
-      if (from + i === limit) return incomplete
-      if (bytes[from + i] !== versionPrefix[i]) return this.fail('malformed', 'expected HTTP/', from + i - base)
-    }
-    const at = from + versionPrefix.length
-    if (at + 3 > limit) return incomplete
-    if (!isDigit(bytes[at]!) || bytes[at + 1] !== 0x2e || !isDigit(bytes[at + 2]!)) {
-      return this.fail('malformed', 'expected a version such as 1.1', at - base)
-    }
-    if (bytes[at] !== 0x31) return this.fail('version', 'expected major version 1', at - base)
-    this.minorVersion = Math.min(1, bytes[at + 2]! - 0x30)
-    return at + 3
-  }
-
-  /** Reads the line end at `at`. @returns the position after it, `incomplete` or what `fail` returned */
-  protected readLineEnd(bytes: Uint8Array, base: number, at: number, limit: number): number {
-    if (at >= limit) return incomplete
-    if (bytes[at] !== CR) return this.fail('malformed', 'line must end in CRLF', at - base)
-    if (at + 1 >= limit) return incomplete
-    if (bytes[at + 1] !== LF) return this.fail('malformed', 'CR must be followed by LF', at + 1 - base)
-    return at + 2
-  }
+  /**
+   * Reads the empty line that begins with a CR or LF at `at`.
+   *
+   * @returns the position after it, `incomplete`, `notEmpty` or what `fail` returned
+   */
+  protected abstract readEmptyLine(bytes: Uint8Array, base: number, at: number, limit: number): number
 
   /** @returns the position after the line, `incomplete` or what `fail` returned */
-  protected abstract readStartLine(bytes: Uint8Array, base: number, at: number, limit: number): number
-}
+  protected abstract readStartLine(bytes: Uint8Array, base: number, from: number, limit: number): number
 
-export class RequestHead extends Head {
-  methodFrom = 0
-  methodTo = 0
-  /** The request target as sent, whatever its form. */
-  targetFrom = 0
-  targetTo = 0
-  /** What the fields mean together; filled by `readRequestMeaning`. */
-  readonly meaning = new RequestMeaning()
-
-  constructor() {
-    super(requestHeadBytesMax, requestLineBytesMax, requestHeaderBytesMax)
-  }
-
-  override reset(): void {
-    super.reset()
-    this.meaning.reset()
-  }
-
-  protected override readStartLine(bytes: Uint8Array, base: number, from: number, limit: number): number {
-    let at = from
-    while (at < limit && tokenByte[bytes[at]!] === 1) at++
-    if (at === limit) return incomplete
-    if (at === from || bytes[at] !== SP)
-      return this.fail('malformed', 'method must be a token and end in a space', at - base)
-    this.methodFrom = from - base
-    this.methodTo = at - base
-    const targetFrom = ++at
-    while (at < limit && targetByte[bytes[at]!] === 1) at++
-    if (at === limit) return incomplete
-    if (at === targetFrom || bytes[at] !== SP)
-      return this.fail('malformed', 'request target must end in a space', at - base)
-    this.targetFrom = targetFrom - base
-    this.targetTo = at - base
-    const next = this.readVersion(bytes, base, at + 1, limit)
-    return next < 0 ? next : this.readLineEnd(bytes, base, next, limit)
-  }
-}
-
-export class ResponseHead extends Head {
-  statusCode = 0
-  /** What the fields mean together; filled by `readResponseMeaning`. */
-  readonly meaning = new ResponseMeaning()
-  /** The reason phrase; may be empty. */
-  reasonFrom = 0
-  reasonTo = 0
-
-  constructor() {
-    super(responseHeadBytesMax, responseHeadBytesMax, responseHeadBytesMax)
-  }
-
-  protected override readStartLine(bytes: Uint8Array, base: number, from: number, limit: number): number {
-    let at = this.readVersion(bytes, base, from, limit)
-    if (at < 0) return at
-    if (at + 4 > limit) return incomplete
-    if (bytes[at] !== SP) return this.fail('malformed', 'version must end in a space', at - base)
-    let statusCode = 0
-    for (let i = 1; i <= 3; i++) {
-      const byte = bytes[at + i]!
-      if (!isDigit(byte)) return this.fail('malformed', 'status code must be three digits', at + i - base)
-      statusCode = statusCode * 10 + byte - 0x30
-    }
-    if (statusCode < 100 || statusCode > 599)
-      return this.fail('malformed', 'status code must be 100 to 599', at + 1 - base)
-    at += 4
-    if (at === limit) return incomplete
-    // The space before an empty reason phrase is often left out, and nothing can be read two ways without it.
-    if (bytes[at] === SP) at++
-    else if (bytes[at] !== CR) return this.fail('malformed', 'status code must end in a space', at - base)
-    this.statusCode = statusCode
-    this.reasonFrom = at - base
-    while (at < limit && valueByte[bytes[at]!] === 1) at++
-    this.reasonTo = at - base
-    return this.readLineEnd(bytes, base, at, limit)
-  }
+  /**
+   * Reads a field line that is not as it should be.
+   *
+   * @param at of the byte that should not stand where it does
+   * @returns the position after the line, `incomplete` or what `fail` returned
+   */
+  protected abstract readOddField(bytes: Uint8Array, base: number, from: number, at: number, limit: number): number
 }

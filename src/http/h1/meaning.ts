@@ -3,7 +3,7 @@
  * asked for. What follows from it is for others to decide.
  */
 
-import { desyncReason } from '../../model/desync.ts'
+import { graver } from '../../model/desync.ts'
 
 /** How a body ends. */
 export const BodyKind = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const
@@ -39,8 +39,16 @@ export class RequestMeaning extends ConnectionMeaning {
   isWebSocketUpgrade = false
   isGet = false
   isHead = false
+  /** Index of the Content-Length field that says the length as it is to be said, or -1. */
+  lengthAt = -1
+  /** A length was given, and must be written anew. */
+  needsLength = false
+  /** The target holds spaces or controls, which must be percent-encoded. */
+  hasOddTarget = false
   /** Index into `desyncReasons`: the first reason found at the highest tier. */
   desync = 0
+  /** Nobody can say where the body ends, or what is asked for: no way of writing it anew has one meaning. */
+  isUnreadable = false
 
   reset(): void {
     this.resetConnection()
@@ -52,16 +60,18 @@ export class RequestMeaning extends ConnectionMeaning {
     this.isWebSocketUpgrade = false
     this.isGet = false
     this.isHead = false
+    this.lengthAt = -1
+    this.needsLength = false
+    this.hasOddTarget = false
     this.desync = 0
+    this.isUnreadable = false
   }
 
   /** Keeps the reason unless one of a higher or the same tier is known. */
   classify(reason: number): void {
-    if (rank[desyncReason(reason).tier] > rank[desyncReason(this.desync).tier]) this.desync = reason
+    this.desync = graver(this.desync, reason)
   }
 }
-
-const rank = { Compliant: 0, Acceptable: 1, Ambiguous: 2, Severe: 3 } as const
 
 export class ResponseMeaning extends ConnectionMeaning {
   bodyKind: BodyKind = BodyKind.none
