@@ -15,6 +15,7 @@ import { listenerAddresses, StatusReporter } from './control/status.ts'
 import { type StatusServer, startStatusServer } from './control/status-server.ts'
 import { openStore } from './control/store.ts'
 import { watchFiles } from './control/watch-files.ts'
+import { AnomalyDetector, type TargetReading } from './health/anomaly-detector.ts'
 import { HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
 import type { Resources } from './model/resources.ts'
@@ -161,6 +162,7 @@ class Running {
   readonly #token = randomName()
   readonly #publisher: Publisher
   readonly #checker: HealthChecker
+  readonly #detector: AnomalyDetector
   #folder: DataFolder | null = null
   #store: DatabaseSync | null = null
   #cookieKeys: CookieKeys | null = null
@@ -177,12 +179,18 @@ class Running {
   constructor(options: UpOptions) {
     this.#options = options
     this.#checker = new HealthChecker({ clock: systemClock, states: this.#states, onChange: () => {} })
+    this.#detector = new AnomalyDetector({
+      clock: systemClock,
+      states: this.#states,
+      read: slot => this.#readTarget(slot),
+    })
     this.#publisher = new Publisher({
       clock: systemClock,
       states: this.#states,
       cookieKeys: () => this.#cookieKeys!.keys,
       onDrained: target => this.#workers!.cut([target.slot]),
       onSlotFreed: (kind, slot) => {
+        if (kind === 'target') this.#states.clearTarget(slot)
         for (const slab of this.#workers!.slabs) {
           if (kind === 'target') slab.clearTarget(slot)
           else slab.clearLoadBalancer(slot)
@@ -262,6 +270,7 @@ class Running {
     await this.#changes
     this.#cookieKeys?.close()
     this.#checker.close()
+    this.#detector.close()
     this.#publisher.close()
     await this.#workers?.stop(graceMs)
     this.#display?.stop()
@@ -290,14 +299,26 @@ class Running {
     this.#reporter!.snapshot = snapshot.number
     const used = usedGroups(resources)
     this.#checker.apply(
-      resources.targetGroups.map(({ arn, name, healthCheck }, i) => ({
+      resources.targetGroups.map(({ arn, name, healthCheck, attributes }, i) => ({
         arn,
         name,
         healthCheck,
         isInUse: used.has(arn),
+        slowStartSeconds: attributes.slowStartSeconds,
         targets: snapshot.targetGroups[i]!.targets,
       })),
     )
+    this.#detector.apply(snapshot.targetGroups)
+  }
+
+  #readTarget(slot: number): TargetReading {
+    let requests = 0
+    let errors = 0
+    for (const slab of this.#workers!.slabs) {
+      requests += slab.target(slot, 'requestsEnded')
+      errors += slab.target(slot, 'HTTPCode_Target_5XX_Count') + slab.target(slot, 'TargetConnectionErrorCount')
+    }
+    return { requests, errors }
   }
 
   /** Says what is served and where; from then on shows what goes on. */

@@ -30,6 +30,7 @@ export const loadBalancerCounters = [
   'DesyncMitigationMode_NonCompliant_Request_Count',
   'DroppedInvalidHeaderRequestCount',
   'ForwardedInvalidHeaderRequestCount',
+  'NonStickyRequestCount',
   'readingPaused',
 ] as const
 export type LoadBalancerCounter = (typeof loadBalancerCounters)[number]

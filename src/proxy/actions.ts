@@ -5,18 +5,20 @@ import { locationBytesMax } from '../model/limits.ts'
 import type { RedirectAction } from '../model/resources.ts'
 import { TargetColumn } from '../observe/counters.ts'
 import { acquireConnection, type TargetUser } from '../targets/target-connection.ts'
-import type { TargetGroup } from '../targets/target-group.ts'
 import { expandRedirect, sendFixedResponse, sendRedirect } from './answer.ts'
+import type { RunningForward } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { endResponse, failExchange } from './fail.ts'
 import { holdTargetHead } from './relay.ts'
+import { chooseTarget, chooseTargetGroup } from './stickiness.ts'
+import { applyTransforms } from './transform.ts'
 
 /** @param user hears of the target's connection; it stands for the exchange */
 export function runAction(exchange: Exchange, user: TargetUser, now: number): void {
   const { action } = exchange.rule!
   switch (action.type) {
     case 'forward':
-      forward(exchange, action.group, user, now)
+      forward(exchange, action, user, now)
       return
     case 'redirect':
       redirect(exchange, action, now)
@@ -40,17 +42,26 @@ function redirect(exchange: Exchange, action: RedirectAction, now: number): void
   endResponse(exchange, now)
 }
 
-function forward(exchange: Exchange, group: TargetGroup, user: TargetUser, now: number): void {
+function forward(exchange: Exchange, action: RunningForward, user: TargetUser, now: number): void {
   const { plane } = exchange
+  const { transforms } = exchange.rule!
+  if (transforms !== null && !applyTransforms(exchange, transforms)) {
+    failExchange(exchange, 'transformFailed', now)
+    return
+  }
+  const group = chooseTargetGroup(exchange, action, now)
+  if (group === null) {
+    failExchange(exchange, 'weightsZero', now)
+    return
+  }
   exchange.targetGroup = group
-  const target = group.pickTarget(plane.states)
+  const target = chooseTarget(exchange, group, now)
   if (target === null) {
     failExchange(exchange, 'groupEmpty', now)
     return
   }
   exchange.target = target
   exchange.isInFlight = true
-  plane.states.addRequestInFlight(target.slot)
   plane.counters.countTarget(target.slot, TargetColumn.requestsBegun, 1)
   const connection = acquireConnection(plane.net, target, user)
   exchange.targetConnection = connection

@@ -8,6 +8,7 @@ import type { NetContext } from '../net/connection.ts'
 import type { CounterSlab } from '../observe/counters.ts'
 import type { LogWriter } from '../observe/log-writer.ts'
 import type { CompiledRules } from '../routing/rules.ts'
+import type { CookieSeal } from '../targets/cookie-seal.ts'
 import type { TargetGroup } from '../targets/target-group.ts'
 import type { Exchange } from './exchange.ts'
 import type { IdSource } from './ids.ts'
@@ -18,6 +19,8 @@ export type PlaneContext = {
   readonly states: TargetStates
   readonly counters: CounterSlab
   readonly ids: IdSource
+  /** Seals and opens stickiness cookies; another one with each snapshot. */
+  cookies: CookieSeal
   readonly dates: { httpDate(nowMs: number): string }
   /** Called for each exchange that ended with a fault; must be cheap. */
   readonly onFault: (exchange: Exchange, fault: FaultCode) => void
@@ -45,8 +48,22 @@ export type RunningListener = {
   readonly port: number
   readonly protocol: 'http'
   readonly rules: CompiledRules<RunningAction>
+  readonly serverHeader: boolean
+  readonly responseHeaders: RunningResponseHeaders | null
 }
 
-export type RunningAction =
-  | Exclude<RoutingAction, { type: 'forward' }>
-  | { readonly type: 'forward'; readonly group: TargetGroup }
+/** Headers that every response of a listener carries, in place of what the target says. */
+export type RunningResponseHeaders = {
+  /** Lower case. */
+  readonly names: ReadonlySet<string>
+  /** Whole lines, ready to be written. */
+  readonly lines: string
+}
+
+export type RunningAction = Exclude<RoutingAction, { type: 'forward' }> | RunningForward
+
+export type RunningForward = {
+  readonly type: 'forward'
+  readonly groups: readonly { readonly group: TargetGroup; readonly weight: number }[]
+  readonly stickinessSeconds: number | null
+}

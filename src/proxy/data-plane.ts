@@ -8,16 +8,23 @@ import type { Clock } from '../base/clock.ts'
 import { DeadlineWheel } from '../base/deadline-wheel.ts'
 import { resourceId, type TargetGroupArn } from '../model/arns.ts'
 import type { FaultCode } from '../model/faults.ts'
-import type { Listener, RoutingAction } from '../model/resources.ts'
+import type { Listener, ResponseHeader, RoutingAction } from '../model/resources.ts'
 import type { Snapshot, SnapshotLoadBalancer } from '../model/snapshot.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import { Buffers } from '../net/buffers.ts'
 import { type CounterSlab, LoadBalancerColumn } from '../observe/counters.ts'
 import type { WorkerLog } from '../observe/log-writer.ts'
 import { compileRules } from '../routing/rules.ts'
+import { CookieSeal } from '../targets/cookie-seal.ts'
 import { TargetRegistry } from '../targets/target-group.ts'
 import { ClientConnection, type ListenerPort } from './client-connection.ts'
-import type { PlaneContext, RunningAction, RunningListener, RunningLoadBalancer } from './context.ts'
+import type {
+  PlaneContext,
+  RunningAction,
+  RunningListener,
+  RunningLoadBalancer,
+  RunningResponseHeaders,
+} from './context.ts'
 import { Dates } from './dates.ts'
 import type { Exchange } from './exchange.ts'
 import { IdSource } from './ids.ts'
@@ -55,6 +62,7 @@ export class DataPlane {
       states: options.states,
       counters: options.counters,
       ids: new IdSource(options.fillRandom),
+      cookies: new CookieSeal([]),
       dates: new Dates(clock),
       onFault: options.onFault ?? (() => {}),
       exchanges: [],
@@ -72,6 +80,7 @@ export class DataPlane {
     const wanted = new Map(snapshot.loadBalancers.flatMap(portsOf))
     const added = await this.#bindAll([...wanted.keys()].filter(key => !this.#ports.has(key)))
     this.#registry.apply(snapshot.targetGroups, idleTimeouts(snapshot))
+    this.#context.cookies = new CookieSeal(snapshot.cookieKeys)
     const ports = new Map<string, BoundPort>()
     for (const [key, { loadBalancer, listener, address }] of wanted) {
       const running = this.#runListener(this.#runLoadBalancer(loadBalancer, nodeIpOf(address)), listener)
@@ -180,9 +189,22 @@ export class DataPlane {
   }
 
   #runListener(loadBalancer: RunningLoadBalancer, listener: Listener): RunningListener {
-    const resolve = (action: RoutingAction): RunningAction =>
-      action.type === 'forward' ? { type: 'forward', group: this.#registry.group(action.targetGroups[0]!.arn) } : action
-    return { loadBalancer, port: listener.port, protocol: 'http', rules: compileRules(listener, resolve) }
+    const { serverHeader, responseHeaders } = listener.attributes
+    return {
+      loadBalancer,
+      port: listener.port,
+      protocol: 'http',
+      rules: compileRules(listener, action => this.#runAction(action)),
+      serverHeader,
+      responseHeaders: responseHeaders.length === 0 ? null : runResponseHeaders(responseHeaders),
+    }
+  }
+
+  #runAction(action: RoutingAction): RunningAction {
+    if (action.type !== 'forward') return action
+    const { targetGroups, stickinessSeconds } = action
+    const groups = targetGroups.map(({ arn, weight }) => ({ group: this.#registry.group(arn), weight }))
+    return { type: 'forward', groups, stickinessSeconds }
   }
 }
 
@@ -218,6 +240,13 @@ function idleTimeouts(snapshot: Snapshot): (arn: TargetGroupArn) => number {
     }
   }
   return arn => timeouts.get(arn) ?? 0
+}
+
+function runResponseHeaders(headers: readonly ResponseHeader[]): RunningResponseHeaders {
+  return {
+    names: new Set(headers.map(({ name }) => name.toLowerCase())),
+    lines: headers.map(({ name, value }) => `${name}: ${value}\r\n`).join(''),
+  }
 }
 
 /** All addresses of this machine are one node, known by the loopback address. */

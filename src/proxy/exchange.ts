@@ -76,6 +76,15 @@ export class Exchange {
   pathFrom = 0
   traceId = ''
   redirectUrl = ''
+  /** `error_reason` of the access log; '' for none. */
+  errorReason = ''
+  /** What the target is sent in place of the client's; '' where nothing was rewritten. */
+  transformedHost = ''
+  transformedUri = ''
+  /** `request_transform_status`; '' when no transform ran. */
+  transformStatus = ''
+  /** The client brought a cookie of a sticky session, usable or not. */
+  hasStickySession = false
 
   /** All times by the clock's `now`; -1: did not happen. */
   createdAt = -1
@@ -138,6 +147,11 @@ export class Exchange {
     this.pathFrom = 0
     this.traceId = ''
     this.redirectUrl = ''
+    this.errorReason = ''
+    this.transformedHost = ''
+    this.transformedUri = ''
+    this.transformStatus = ''
+    this.hasStickySession = false
     this.createdAt = -1
     this.headAt = -1
     this.sentAt = -1

@@ -144,10 +144,21 @@ function logRecord(exchange: Exchange, row: FaultRow | null): AccessLogRecord {
     targetGroupArn: exchange.targetGroup === null ? null : exchange.targetGroup.arn,
     traceId: exchange.traceId,
     rulePriority: rule === null ? -1 : rule.priority,
-    actions: rule === null ? '' : rule.action.type,
+    actions: actionsOf(exchange),
     redirectUrl: exchange.redirectUrl,
+    errorReason: exchange.errorReason,
+    transformedHost: exchange.transformedHost,
+    transformedUri: exchange.transformedUri,
+    transformStatus: exchange.transformStatus,
     desync: exchange.head.meaning.desync,
     connectionTraceId: client.traceId,
     nodeIp: loadBalancer.nodeIp,
   }
+}
+
+/** A transform that did not get through is the last action; one that did stands before the action it served (assumed). */
+function actionsOf({ rule, transformStatus, fault }: Exchange): string {
+  if (rule === null) return ''
+  if (transformStatus === '') return rule.action.type
+  return fault === 'transformFailed' ? 'rewrite' : `rewrite,${rule.action.type}`
 }

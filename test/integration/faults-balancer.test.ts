@@ -10,7 +10,7 @@ import { FaultTests } from '../support/fault-tests.ts'
 import { assertShape } from '../support/log-line.ts'
 import type { Script } from '../support/misbehaving-target.ts'
 import { errorPage } from '../support/pages.ts'
-import { startScene } from '../support/scene.ts'
+import { forwardToApp, startScene } from '../support/scene.ts'
 import * as scripts from '../support/target-scripts.ts'
 import { caughtUp } from '../support/turns.ts'
 
@@ -30,6 +30,59 @@ tests.provokes('groupEmpty', 'a group without targets is a 503, and no request o
     counters: { HTTPCode_ELB_5XX_Count: 1, HTTPCode_ELB_503_Count: 1 },
   }
 })
+
+tests.provokes(
+  'weightsZero',
+  'a forward whose target groups all have the weight 0 is a 503, and no target group is to blame',
+  { defaultAction: { type: 'forward', forward: { targetGroups: [{ targetGroup: 'app', weight: 0 }] } } },
+  async scene => {
+    const client = await scene.client()
+    await client.send(get)
+    return {
+      client,
+      answer: errorPage('503 Service Temporarily Unavailable'),
+      connection: 'keep-alive',
+      line: { target: null, targetGroup: null, times: '-1 -1 -1', statuses: '503 -', bytes: '27 337' },
+      counters: { HTTPCode_ELB_5XX_Count: 1, HTTPCode_ELB_503_Count: 1 },
+    }
+  },
+)
+
+tests.provokes(
+  'transformFailed',
+  'a transform that gives no usable path is a 500, and no request of a target',
+  {
+    targets: [scripts.echo],
+    rules: [
+      {
+        priority: 3,
+        conditions: [{ field: 'path-pattern', values: ['/'] }],
+        transforms: [{ type: 'url-rewrite', urlRewrite: { rewrites: [{ regex: '^/$', replace: 'x' }] } }],
+        actions: [forwardToApp],
+      },
+    ],
+  },
+  async scene => {
+    const client = await scene.client()
+    await client.send(get)
+    const answer = errorPage('500 Internal Server Error', { connection: 'close' })
+    return {
+      client,
+      answer,
+      connection: 'close',
+      line: {
+        target: null,
+        times: '-1 -1 -1',
+        statuses: '500 -',
+        bytes: `27 ${answer.length}`,
+        action: 'rewrite',
+        rule: '3',
+        transformStatus: 'TransformInvalidPath',
+      },
+      counters: { HTTPCode_ELB_5XX_Count: 1, HTTPCode_ELB_500_Count: 1 },
+    }
+  },
+)
 
 tests.provokesElsewhere('connectFailed', 'out-of-descriptors.test-process.ts', 64)
 

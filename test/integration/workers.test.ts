@@ -2,120 +2,27 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { type TestContext, test } from 'node:test'
-import type { Worker } from 'node:worker_threads'
-import { systemClock } from '../../src/base/clock.ts'
-import { formatProblem, parseConfig } from '../../src/control/config.ts'
-import { Publisher } from '../../src/control/publisher.ts'
-import { TargetStates } from '../../src/model/target-states.ts'
-import { PublicationRefused, Workers } from '../../src/proxy/workers.ts'
+import { test } from 'node:test'
+import { PublicationRefused } from '../../src/proxy/workers.ts'
+import { Crew } from '../support/crew.ts'
 import { within } from '../support/deadline.ts'
 import { forwardingConfig } from '../support/forwarding.ts'
 import { freePort } from '../support/free-port.ts'
 import { startTarget } from '../support/misbehaving-target.ts'
 import { connectClient, type RawClient } from '../support/raw-client.ts'
-import { testFolder } from '../support/running.ts'
 import { until } from '../support/turns.ts'
 
 const get = (path = '/fixed') => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
 
-/** Workers as `main` has them, with the threads themselves in reach. */
-class Crew {
-  readonly port: number
-  readonly states = new TargetStates()
-  readonly troubles: string[] = []
-  readonly threads: Worker[] = []
-  readonly workers: Workers
-  readonly #publisher: Publisher
-  readonly #clients: RawClient[] = []
-  readonly #onWorker = (thread: Worker) => {
-    this.threads.push(thread)
-  }
-
-  static async start(t: TestContext, count: number, targetPorts: readonly number[] = []): Promise<Crew> {
-    const crew = new Crew(await freePort(), count, testFolder(t))
-    t.after(() => crew.stop())
-    await crew.publish(forwardingConfig(targetPorts, crew.port))
-    return crew
-  }
-
-  constructor(port: number, count: number, logFolder: string) {
-    const { states } = this
-    this.port = port
-    process.on('worker', this.#onWorker)
-    this.workers = new Workers({
-      count,
-      states,
-      logFolder,
-      logToken: 'test',
-      onFault: () => {},
-      onTrouble: message => this.troubles.push(message),
-    })
-    this.#publisher = new Publisher({
-      clock: systemClock,
-      states,
-      cookieKeys: () => [],
-      onDrained: () => {},
-      onSlotFreed: () => {},
-    })
-  }
-
-  async publish(config: string): Promise<void> {
-    const parsed = parseConfig([{ name: 'test.yaml', text: config }])
-    if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'))
-    const { resources } = parsed.config
-    await this.workers.publish(this.#publisher.prepare(resources))
-    this.#publisher.commit(resources)
-  }
-
-  /** How many connections each worker was given so far. */
-  connections(): number[] {
-    return this.workers.slabs.map(slab => slab.loadBalancer(0, 'NewConnectionCount'))
-  }
-
-  /** Opens connections until each worker has one. @returns one for each worker, in their order */
-  async clientOfEach(): Promise<RawClient[]> {
-    const found: RawClient[] = []
-    const search = async () => {
-      while (found.filter(Boolean).length < this.workers.slabs.length) {
-        const before = this.connections()
-        const client = await connectClient(this.port)
-        this.#clients.push(client)
-        await client.send(get())
-        await client.readResponse()
-        const worker = this.connections().findIndex((count, i) => count > before[i]!)
-        if (found[worker] === undefined) found[worker] = client
-        else client.close()
-      }
-    }
-    await within(search(), () => `a connection to each worker; they have ${this.connections()}`)
-    return found
-  }
-
-  async says(pattern: RegExp): Promise<void> {
-    await until(
-      () => this.troubles.some(trouble => pattern.test(trouble)),
-      () => `${pattern} to be told; told was ${JSON.stringify(this.troubles)}`,
-    )
-  }
-
-  async stop(): Promise<void> {
-    process.removeListener('worker', this.#onWorker)
-    for (const client of this.#clients) client.close()
-    this.#publisher.close()
-    await within(this.workers.stop(0), () => 'the workers to stop')
-  }
-}
-
 test('connections to one port are spread over the workers, each of which counts its own', async t => {
-  const crew = await Crew.start(t, 2)
+  const crew = await Crew.start(t, 2, port => forwardingConfig([], port))
   await crew.clientOfEach()
   assert.equal(crew.workers.threadIds.length, 2)
   assert.ok(crew.connections().every(count => count > 0))
 })
 
 test('a worker that dies is told of and replaced, while the other carries on', async t => {
-  const crew = await Crew.start(t, 2)
+  const crew = await Crew.start(t, 2, port => forwardingConfig([], port))
   const [first, second] = await crew.clientOfEach()
   await crew.threads[0]!.terminate()
   await first!.readUntilClose()
@@ -133,7 +40,7 @@ test('a worker that dies is told of and replaced, while the other carries on', a
 test('what a dead worker had in flight is counted out, and only that', async t => {
   const target = await startTarget(connection => connection.drain())
   t.after(() => target.close())
-  const crew = await Crew.start(t, 2, [target.port])
+  const crew = await Crew.start(t, 2, port => forwardingConfig([target.port], port))
   const clients = await crew.clientOfEach()
   for (const client of clients) await client.send(get('/never'))
   await until(
@@ -148,7 +55,7 @@ test('what a dead worker had in flight is counted out, and only that', async t =
 })
 
 test('a replaced worker counts on where the one before it stopped', async t => {
-  const crew = await Crew.start(t, 1)
+  const crew = await Crew.start(t, 1, port => forwardingConfig([], port))
   await crew.clientOfEach()
   const before = crew.connections()[0]!
   await crew.threads[0]!.terminate()
@@ -175,7 +82,7 @@ async function connectUntilServed(port: number): Promise<RawClient> {
 }
 
 test('a configuration that comes while a worker is being replaced reaches all of them', async t => {
-  const crew = await Crew.start(t, 2)
+  const crew = await Crew.start(t, 2, port => forwardingConfig([], port))
   await crew.clientOfEach()
   await crew.threads[0]!.terminate()
   await crew.says(/worker 1 died/)
@@ -192,14 +99,14 @@ test('a configuration that comes while a worker is being replaced reaches all of
 })
 
 test('a stop does not wait for a worker that is dead', async t => {
-  const crew = await Crew.start(t, 2)
+  const crew = await Crew.start(t, 2, port => forwardingConfig([], port))
   await crew.threads[0]!.terminate()
   await crew.says(/worker 1 died/)
   await within(crew.workers.stop(60_000), () => 'the workers to stop', 5_000)
 })
 
 test('a port that a worker cannot bind refuses the publication, and what was in force is served on', async t => {
-  const crew = await Crew.start(t, 2)
+  const crew = await Crew.start(t, 2, port => forwardingConfig([], port))
   const clients = await crew.clientOfEach()
   const blocker = createServer().listen(await freePort(), '0.0.0.0')
   await once(blocker, 'listening')

@@ -39,7 +39,10 @@ export type LineShape = {
   readonly request?: string
   readonly agent?: string
   /** `forward` unless given; '' for a request that was refused before a rule was looked up. */
-  readonly action?: 'forward' | 'redirect' | 'fixed-response' | ''
+  readonly action?: 'forward' | 'redirect' | 'fixed-response' | 'rewrite' | ''
+  /** Null: the forward came to none. */
+  readonly targetGroup?: null
+  readonly transformStatus?: string
   readonly rule?: string
   readonly redirectUrl?: string
   /** Fields 28 and 29. */
@@ -57,10 +60,10 @@ export function assertShape(line: string, scene: Scene, client: RawClient, shape
     `${shape.type ?? 'http'} ${time(shape.endedMs ?? plane.clock.now())} app/web/${loadBalancer.id}`,
     `127.0.0.1:${client.localPort} ${target} ${shape.times} ${shape.statuses} ${shape.bytes}`,
     `"${shape.request ?? 'GET http://a:80/ HTTP/1.1'}" "${shape.agent ?? '-'}" - -`,
-    `${action === 'forward' ? group.arn : '-'} "${action === '' ? '-' : '<trace>'}" "-" "-"`,
+    `${action === 'forward' && shape.targetGroup !== null ? group.arn : '-'} "${action === '' ? '-' : '<trace>'}" "-" "-"`,
     `${action === '' ? '-' : (shape.rule ?? '0')} ${time(shape.createdMs ?? 0)} "${action || '-'}"`,
     `"${shape.redirectUrl ?? '-'}" "-" "${target}" "${targetStatus}"`,
-    `"${classification[0]}" "${classification[1]}" <tid> "-" "-" "-" 127.0.0.1`,
+    `"${classification[0]}" "${classification[1]}" <tid> "-" "-" "${shape.transformStatus ?? '-'}" 127.0.0.1`,
   ].join(' ')
   assertLine(line, template)
 }

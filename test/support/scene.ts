@@ -15,7 +15,10 @@ export type SceneOptions = {
   /** The listener's own port. */
   readonly port?: number
   readonly attributes?: Attributes
+  readonly listenerAttributes?: Attributes
   readonly groupAttributes?: Attributes
+  /** Target groups beside `app`. */
+  readonly groups?: readonly unknown[]
   readonly rules?: readonly unknown[]
   /** Forwarding to `app` unless given. */
   readonly defaultAction?: unknown
@@ -76,6 +79,7 @@ export class Scene {
             {
               protocol: 'HTTP',
               port: options.port ?? 80,
+              attributes: options.listenerAttributes ?? {},
               defaultActions: [options.defaultAction ?? forwardToApp],
               rules: options.rules ?? [],
             },
@@ -90,6 +94,7 @@ export class Scene {
           attributes: options.groupAttributes ?? {},
           targets: changes.addresses ?? [...own, ...(options.addresses ?? [])],
         },
+        ...(options.groups ?? []),
       ],
     })
   }

@@ -20,6 +20,14 @@ export const echo: Script = async connection => {
   }
 }
 
+/** Answers each request with its target, as the body. */
+export const tellsUri: Script = async connection => {
+  for (let request = await connection.readRequest(); request !== null; request = await connection.readRequest()) {
+    const [, uri] = request.head.split(' ', 2)
+    await connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${uri!.length}\r\n\r\n${uri}`)
+  }
+}
+
 /** Reads all that comes, says nothing, and waits for the other side to give up. */
 export const neverAnswers: Script = async connection => {
   await connection.readRequest()
