@@ -7,6 +7,7 @@ import { type IdleSample, measureIdle } from './idle-connections.ts'
 import { checkSameWork, measure, type Sample } from './measure.ts'
 import type { Options } from './options.ts'
 import { type PeerName, type RunningPeer, startPeer, titles } from './peers.ts'
+import { type RulesResult, ruleSets } from './rules.ts'
 import { loadCases, startTarget } from './targets.ts'
 
 export type Report = {
@@ -14,6 +15,7 @@ export type Report = {
   readonly load: ReadonlyMap<string, ReadonlyMap<PeerName, (Sample | null)[]>>
   readonly idle: ReadonlyMap<PeerName, (IdleSample | null)[]>
   readonly flat: FlatResult | null
+  readonly rules: RulesResult | null
   /** What went wrong, by peer. */
   readonly failures: ReadonlySet<string>
 }
@@ -51,9 +53,10 @@ export class Comparison {
     this.#targetPort = target.port
     const load = await this.#runLoad()
     const idle = options.cases.includes('idle') ? await this.#runIdle() : new Map<PeerName, (IdleSample | null)[]>()
+    const rules = options.cases.includes('rules') ? await this.#runRules() : null
     const flat = options.cases.includes('flat') ? await this.#runFlat() : null
     await children.stop(target.child)
-    return { load, idle, flat, failures: this.#failures }
+    return { load, idle, flat, rules, failures: this.#failures }
   }
 
   async #runLoad(): Promise<Report['load']> {
@@ -91,6 +94,22 @@ export class Comparison {
     return results
   }
 
+  async #runRules(): Promise<RulesResult | null> {
+    const { children, folder, options, peers, progress } = this.#setting
+    if (!peers.includes('openalb')) return null
+    const results = new Map(ruleSets.map(({ name }) => [name, new Array<Sample | null>(options.rounds).fill(null)]))
+    for (let round = 0; round < options.rounds; round++) {
+      for (const { name, rules, loadCase } of rotate(ruleSets, round)) {
+        progress(`round ${round + 1}/${options.rounds}  rules: ${name}`)
+        const stage = `rules-${round + 1}-${name.replace(' ', '-')}`
+        const use = (peer: RunningPeer) =>
+          measure(children, folder, peer, loadCase, firstWarmSeconds, options.measureSeconds)
+        results.get(name)![round] = await this.#withFresh('openalb', stage, use, rules)
+      }
+    }
+    return results
+  }
+
   async #runFlat(): Promise<FlatResult | null> {
     if (!this.#setting.peers.includes('openalb')) return null
     const { flatRequests } = this.#setting.options
@@ -104,15 +123,16 @@ export class Comparison {
     name: PeerName,
     stage: string,
     use: (peer: RunningPeer) => Promise<Result>,
+    rules: readonly string[] = [],
   ): Promise<Result | null> {
-    const [peer] = await this.#startAll([name], stage)
+    const [peer] = await this.#startAll([name], stage, rules)
     if (peer === undefined) return null
     const result = await this.#attempt(name, stage, () => use(peer))
     await this.#stopAll([peer], stage)
     return result
   }
 
-  async #startAll(names: readonly PeerName[], stage: string): Promise<RunningPeer[]> {
+  async #startAll(names: readonly PeerName[], stage: string, rules: readonly string[] = []): Promise<RunningPeer[]> {
     const { children, folder, options, profileFolder } = this.#setting
     const running: RunningPeer[] = []
     for (const name of names) {
@@ -123,6 +143,7 @@ export class Comparison {
           targetPort: this.#targetPort,
           openalbCommand: options.openalbCommand,
           baseCommand: options.baseCommand,
+          rules,
           profileFolder,
         })
         await checkSameWork(started)

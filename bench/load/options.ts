@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { type PeerName, peerNames } from './peers.ts'
 import { loadCases } from './targets.ts'
 
-export const caseNames: readonly string[] = [...loadCases.map(c => c.name), 'idle', 'flat']
+export const caseNames: readonly string[] = [...loadCases.map(c => c.name), 'idle', 'rules', 'flat']
 
 export type Options = {
   readonly cases: readonly string[]

@@ -39,6 +39,8 @@ export type PeerPlan = {
   readonly targetPort: number
   readonly openalbCommand: string | null
   readonly baseCommand: string | null
+  /** Of OpenALB's listener, each as YAML; most cases have none. */
+  readonly rules: readonly string[]
   /** Where OpenALB writes CPU profiles; null: no profiling. */
   readonly profileFolder: string | null
 }
@@ -240,7 +242,7 @@ async function startOpenalb(
 ): Promise<RunningPeer> {
   const config = join(plan.folder, 'openalb.yaml')
   const data = join(plan.folder, 'data')
-  writeFileSync(config, openalbConfig(port, plan.targetPort))
+  writeFileSync(config, openalbConfig(port, plan.targetPort, plan.rules))
   const values = new Map([
     ['config', config],
     ['port', String(port)],
@@ -255,8 +257,9 @@ async function startOpenalb(
   return { name, child, port, logFile: join(data, 'logs', 'access.log'), isLogDisposable: false, companions: [] }
 }
 
-function openalbConfig(port: number, targetPort: number): string {
-  return `loadBalancers:
+function openalbConfig(port: number, targetPort: number, rules: readonly string[]): string {
+  return `quotas: { rulesPerLoadBalancer: ${Math.max(100, rules.length)} }
+loadBalancers:
   - name: bench
     bind: 127.0.0.1
     attributes: { idle_timeout.timeout_seconds: "300" }
@@ -264,6 +267,7 @@ function openalbConfig(port: number, targetPort: number): string {
       - protocol: HTTP
         port: ${port}
         defaultActions: [{ type: forward, targetGroup: app }]
+        rules: [${rules.map(rule => `\n          ${rule}`).join(',')}]
 targetGroups:
   - name: app
     protocol: HTTP

@@ -6,6 +6,7 @@ import type { Report } from './comparison.ts'
 import { idleConnections } from './idle-connections.ts'
 import type { Options } from './options.ts'
 import { type PeerName, titles } from './peers.ts'
+import { rulesTable } from './rules.ts'
 import { median } from './statistics.ts'
 import { flatTable, idleTable, loadTable, present, type Rounds, sumErrors } from './table.ts'
 import { loadCases } from './targets.ts'
@@ -34,6 +35,10 @@ export function printReport(report: Report, options: Options, versions: Versions
     console.log(`\nidle  ${idleConnections} keep-alive connections, one request each; median of ${options.idleRounds}`)
     console.log(idleTable(idle))
   }
+  if (report.rules !== null)
+    console.log(
+      `\nrules  the last rule is met; median of ${options.rounds} × ${options.measureSeconds} s\n${rulesTable(report.rules)}`,
+    )
   if (report.flat !== null) console.log(`\nflat  OpenALB under 60-byte requests\n${flatTable(report.flat)}`)
   const notes = notesOn(report, options, versions)
   if (notes.length > 0) console.log(`\nNotes\n${notes.map(note => `  - ${note}`).join('\n')}`)
@@ -42,6 +47,7 @@ export function printReport(report: Report, options: Options, versions: Versions
 /** Whether everything asked for was measured, and without an error. */
 export function isClean(report: Report): boolean {
   const loadErrors = [...report.load.values()].flatMap(rounds => [...rounds.values()].flatMap(present))
+  if (report.rules !== null) loadErrors.push(...[...report.rules.values()].flatMap(present))
   const errors = sumErrors([...loadErrors, ...(report.flat === null ? [] : [report.flat])])
   const lost = [...report.idle.values()].flatMap(present).some(sample => sample.lost > 0)
   const isGrowing = report.flat !== null && !report.flat.isFlat
@@ -57,6 +63,7 @@ export function toJson(report: Report, options: Options, versions: Versions): st
     options,
     load: Object.fromEntries(load),
     idle: Object.fromEntries(report.idle),
+    rules: report.rules === null ? null : Object.fromEntries(report.rules),
     flat: report.flat,
     failures: [...report.failures],
     isClean: isClean(report),

@@ -13,6 +13,8 @@ export type LoadCase = {
   readonly responseBytes: number
   /** 0: a GET. */
   readonly postBytes: number
+  /** In place of the address that is asked. */
+  readonly host?: string
 }
 
 const kb = 1024

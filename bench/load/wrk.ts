@@ -30,6 +30,7 @@ export async function runWrk(
   const script = join(import.meta.dirname, 'wrk.lua')
   const url = `http://127.0.0.1:${port}${loadCase.path}`
   const command = ['wrk', '-t1', `-c${wrkConnections}`, `-d${seconds}s`, '--timeout', '10s', '--latency', '-s', script]
+  if (loadCase.host !== undefined) command.push('-H', `Host: ${loadCase.host}`)
   const child = children.launch([...command, url, '--', String(loadCase.postBytes)], {
     core: Core.load,
     cwd: folder,
