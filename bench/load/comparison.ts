@@ -97,10 +97,12 @@ export class Comparison {
   async #runRules(): Promise<RulesResult | null> {
     const { children, folder, options, peers, progress } = this.#setting
     if (!peers.includes('openalb')) return null
-    const results = new Map(ruleSets.map(({ name }) => [name, new Array<Sample | null>(options.rounds).fill(null)]))
-    for (let round = 0; round < options.rounds; round++) {
+    const results = new Map(
+      ruleSets.map(({ name }) => [name, new Array<Sample | null>(options.rulesRounds).fill(null)]),
+    )
+    for (let round = 0; round < options.rulesRounds; round++) {
       for (const { name, rules, loadCase } of rotate(ruleSets, round)) {
-        progress(`round ${round + 1}/${options.rounds}  rules: ${name}`)
+        progress(`round ${round + 1}/${options.rulesRounds}  rules: ${name}`)
         const stage = `rules-${round + 1}-${name.replace(' ', '-')}`
         const use = (peer: RunningPeer) =>
           measure(children, folder, peer, loadCase, firstWarmSeconds, options.measureSeconds)

@@ -12,6 +12,7 @@ export type Options = {
   /** How long one peer is measured in one round of one case. */
   readonly measureSeconds: number
   readonly idleRounds: number
+  readonly rulesRounds: number
   readonly flatRequests: number
   readonly openalbCommand: string | null
   readonly baseCommand: string | null
@@ -67,6 +68,7 @@ export function parseOptions(args: readonly string[]): Options | null {
     rounds,
     measureSeconds: values.quick ? 1 : 3,
     idleRounds: values.quick ? 1 : Math.min(rounds, 3),
+    rulesRounds: values.quick ? 1 : Math.min(rounds, 2),
     flatRequests: values.quick ? 200_000 : 2_000_000,
     openalbCommand: values.openalb ?? null,
     baseCommand: values.base ?? null,

@@ -37,7 +37,7 @@ export function printReport(report: Report, options: Options, versions: Versions
   }
   if (report.rules !== null)
     console.log(
-      `\nrules  the last rule is met; median of ${options.rounds} × ${options.measureSeconds} s\n${rulesTable(report.rules)}`,
+      `\nrules  the last rule is met; median of ${options.rulesRounds} × ${options.measureSeconds} s\n${rulesTable(report.rules)}`,
     )
   if (report.flat !== null) console.log(`\nflat  OpenALB under 60-byte requests\n${flatTable(report.flat)}`)
   const notes = notesOn(report, options, versions)

@@ -435,7 +435,8 @@ describe('the index of rules', () => {
           [host('shared.example'), path(`/team-${i}/*`)],
           [host(`*.tenant-${i}.example`)],
           [path(`*.type${i}`)],
-        ][i % 4] as Condition[]),
+          [host(`api-${i}-*.shared.example`)],
+        ][i % 5] as Condition[]),
       ]),
     )
     const index = new RuleIndex(listener.rules)
@@ -444,10 +445,11 @@ describe('the index of rules', () => {
       reading.begin(subjectOf(request))
       return index.candidates(reading).flat()
     }
-    assert.deepEqual(candidates({ host: 'tenant-996.example', path: '/api/x' }), [996])
-    assert.deepEqual(candidates({ host: 'shared.example', path: '/team-997/x' }), [997])
-    assert.deepEqual(candidates({ host: 'a.tenant-998.example' }), [998])
-    assert.deepEqual(candidates({ path: '/a.type999' }), [999])
+    assert.deepEqual(candidates({ host: 'tenant-995.example', path: '/api/x' }), [995])
+    assert.deepEqual(candidates({ host: 'shared.example', path: '/team-996/x' }), [996])
+    assert.deepEqual(candidates({ host: 'a.tenant-997.example' }), [997])
+    assert.deepEqual(candidates({ path: '/a.type998' }), [998])
+    assert.deepEqual(candidates({ host: 'api-999-x.shared.example' }), [999])
     assert.deepEqual(candidates({ host: 'other.example', path: `/${'/'.repeat(16_000)}` }), [])
   })
 })

@@ -23,10 +23,12 @@ export class RuleIndex {
 
   /** @param rules known from here on by their places in this list */
   constructor(rules: readonly Rule[]) {
-    const options = rules.map(keysOf)
-    const popularity = new Map<string, number>()
-    for (const keys of options.flat(2)) popularity.set(nameOf(keys), (popularity.get(nameOf(keys)) ?? 0) + 1)
-    const crowd = (keys: readonly Key[]) => Math.max(...keys.map(key => popularity.get(nameOf(key))!))
+    const options = rules.map(({ conditions }) => conditions.map(keysOf).filter(values => values !== null))
+    const crowds = new Map<string, number>()
+    for (const key of options.flat(3)) crowds.set(nameOf(key), crowd(key) + 1)
+    function crowd(key: Key): number {
+      return crowds.get(nameOf(key)) ?? 0
+    }
     const trees = {
       hostPrefix: this.#hostPrefix,
       hostSuffix: this.#hostSuffix,
@@ -34,8 +36,11 @@ export class RuleIndex {
       pathSuffix: this.#pathSuffix,
     }
     options.forEach((conditions, rule) => {
-      // A key that many rules share tells them apart badly: a thousand hosts that all have /api/* are filed by host.
-      const best = conditions.toSorted((a, b) => crowd(a) - crowd(b))[0]
+      // A key that many rules share tells them apart badly: a thousand `api-<name>.*.example.com` are filed by how they
+      // begin, a thousand hosts that all have /api/* by host.
+      const choices = conditions.map(values => values.map(keys => keys.toSorted((a, b) => crowd(a) - crowd(b))[0]!))
+      const worst = (keys: readonly Key[]) => Math.max(...keys.map(crowd))
+      const best = choices.toSorted((a, b) => worst(a) - worst(b))[0]
       if (best === undefined) this.#others.push(rule)
       else for (const { side, literal } of best) trees[side].file(literal, rule)
     })
@@ -59,26 +64,25 @@ export class RuleIndex {
   }
 }
 
-/** For each condition that can be filed, its keys: a request that meets it has at least one of them. */
-function keysOf(rule: Rule): readonly (readonly Key[])[] {
-  return rule.conditions.flatMap(condition => {
-    const keys = conditionKeys(condition)
-    return keys === null ? [] : [keys]
-  })
-}
-
-function conditionKeys(condition: Condition): readonly Key[] | null {
+/**
+ * For each value of a condition, the keys that it can be filed under, the longer one first: whatever meets the
+ * condition has all keys of one of the values. Null: some value says nothing literal.
+ */
+function keysOf(condition: Condition): readonly (readonly Key[])[] | null {
   if (condition.field !== 'host-header' && condition.field !== 'path-pattern') return null
   if (condition.regexValues.length > 0) return null
-  const isHost = condition.field === 'host-header'
-  const keys: Key[] = []
-  for (const { prefix, suffix } of compileValues(condition.values, isHost)) {
-    if (prefix === '' && suffix === '') return null
-    // Every path begins with `/`: the longer side says more.
-    if (prefix.length >= suffix.length) keys.push({ side: isHost ? 'hostPrefix' : 'pathPrefix', literal: prefix })
-    else keys.push({ side: isHost ? 'hostSuffix' : 'pathSuffix', literal: suffix })
+  const of = condition.field === 'host-header' ? 'host' : 'path'
+  const values: Key[][] = []
+  for (const { prefix, suffix } of compileValues(condition.values, of === 'host')) {
+    const sides: Key[] = [
+      { side: `${of}Prefix`, literal: prefix },
+      { side: `${of}Suffix`, literal: suffix },
+    ]
+    const keys = sides.filter(({ literal }) => literal !== '')
+    if (keys.length === 0) return null
+    values.push(keys.toSorted((a, b) => b.literal.length - a.literal.length))
   }
-  return keys
+  return values
 }
 
 function nameOf({ side, literal }: Key): string {
