@@ -69,6 +69,7 @@ function listenerWith(rules: readonly (readonly Condition[])[]): Listener {
   return {
     arn: listenerArn('web', '0123456789abcdef', '0123456789abcdef'),
     protocol: 'HTTP',
+    tls: null,
     port: 80,
     bindPort: 0,
     attributes: { serverHeader: true, responseHeaders: [] },

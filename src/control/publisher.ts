@@ -5,6 +5,7 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html
  */
 
+import { randomBytes } from 'node:crypto'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { LoadBalancerArn, TargetGroupArn } from '../model/arns.ts'
 import { loadBalancerSlotsMax, targetGroupSlotsMax, targetSlotsMax } from '../model/limits.ts'
@@ -31,6 +32,8 @@ export type PublisherOptions = {
   readonly onSlotFreed: (kind: 'loadBalancer' | 'target', slot: number) => void
 }
 
+/** As `node:tls` takes them. */
+const tlsTicketKeysBytes = 48
 /** After a cut, workers still take a moment to count the requests out. */
 const slotRestMs = 5_000
 
@@ -46,6 +49,7 @@ export class Publisher {
   readonly #targetSlots = new Slots('targets', targetSlotsMax)
   readonly #groupSlots = new Slots('target groups', targetGroupSlotsMax)
   readonly #draining = new Map<string, Draining>()
+  readonly #tlsTicketKeys: Uint8Array = randomBytes(tlsTicketKeysBytes)
   #resources: Resources = { loadBalancers: [], targetGroups: [] }
   #number = 0
 
@@ -130,14 +134,16 @@ export class Publisher {
         ...loadBalancer,
         slot: this.#loadBalancerSlots.of(loadBalancer.arn),
       })),
-      targetGroups: resources.targetGroups.map(({ arn, name, attributes, targets }) => ({
+      targetGroups: resources.targetGroups.map(({ arn, name, protocol, attributes, targets }) => ({
         arn,
         name,
+        protocol,
         attributes,
         slot: this.#groupSlots.of(arn),
         targets: targets.map(target => ({ ...target, slot: this.#targetSlots.of(targetKey(arn, target)) })),
       })),
       cookieKeys: this.#options.cookieKeys(),
+      tlsTicketKeys: this.#tlsTicketKeys,
     }
   }
 

@@ -7,6 +7,7 @@ export type LoadBalancerArn = Brand<'LoadBalancerArn'>
 export type ListenerArn = Brand<'ListenerArn'>
 export type RuleArn = Brand<'RuleArn'>
 export type TargetGroupArn = Brand<'TargetGroupArn'>
+export type CertificateArn = Brand<'CertificateArn'>
 
 /** Who owns what is described in a config file: there is no account, so the documentation's example one. */
 export const localAccount = '123456789012'
@@ -29,6 +30,11 @@ export function ruleArn(name: string, loadBalancerId: string, listenerId: string
 
 export function targetGroupArn(name: string, id: string): TargetGroupArn {
   return `${prefix}targetgroup/${name}/${id}` as TargetGroupArn
+}
+
+/** @param id a UUID */
+export function certificateArn(id: string): CertificateArn {
+  return `arn:aws:acm:${localRegion}:${localAccount}:certificate/${id}` as CertificateArn
 }
 
 /** The `app/<name>/<id>` part of an ARN, which access logs and metrics call the load balancer. */

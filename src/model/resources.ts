@@ -5,7 +5,7 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/Welcome.html
  */
 
-import type { ListenerArn, LoadBalancerArn, RuleArn, TargetGroupArn } from './arns.ts'
+import type { CertificateArn, ListenerArn, LoadBalancerArn, RuleArn, TargetGroupArn } from './arns.ts'
 
 export type LoadBalancer = {
   readonly arn: LoadBalancerArn
@@ -42,7 +42,9 @@ export type DesyncMitigationMode = (typeof desyncMitigationModes)[number]
 
 export type Listener = {
   readonly arn: ListenerArn
-  readonly protocol: 'HTTP'
+  readonly protocol: 'HTTP' | 'HTTPS'
+  /** Of HTTPS listeners; null on HTTP ones. */
+  readonly tls: ListenerTls | null
   /** The listener's own port, 1-65535: what headers, logs and redirects speak of. */
   readonly port: number
   /** The port that is bound, which `--port-offset` may have moved; 0 lets the system choose (tests). */
@@ -51,6 +53,22 @@ export type Listener = {
   readonly defaultAction: RoutingAction
   /** By ascending priority; priorities are unique. */
   readonly rules: readonly Rule[]
+}
+
+export type ListenerTls = {
+  /** One of the predefined ones, such as `ELBSecurityPolicy-2016-08`. */
+  readonly sslPolicy: string
+  /** At least one; the first is the default, the others are chosen by the name that the client asks for. */
+  readonly certificates: readonly Certificate[]
+}
+
+/** Checked: the key belongs to the certificate. */
+export type Certificate = {
+  readonly arn: CertificateArn
+  /** PEM: the certificate, then its chain. */
+  readonly certificate: string
+  /** PEM, not encrypted. */
+  readonly privateKey: string
 }
 
 export type ListenerAttributes = {
@@ -181,7 +199,7 @@ export type TargetGroup = {
   /** 1-32 alphanumerics and hyphens. */
   readonly name: string
   readonly targetType: 'ip'
-  readonly protocol: 'HTTP'
+  readonly protocol: 'HTTP' | 'HTTPS'
   readonly port: number
   readonly healthCheck: HealthCheck
   readonly attributes: TargetGroupAttributes

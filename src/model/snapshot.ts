@@ -4,7 +4,7 @@
  */
 
 import type { TargetGroupArn } from './arns.ts'
-import type { LoadBalancer, Target, TargetGroupAttributes } from './resources.ts'
+import type { LoadBalancer, Target, TargetGroup, TargetGroupAttributes } from './resources.ts'
 
 export type Snapshot = {
   /** Rises by one with each publication; the first is 1. */
@@ -13,6 +13,8 @@ export type Snapshot = {
   readonly targetGroups: readonly SnapshotTargetGroup[]
   /** Newest first: the first one seals, all of them open. */
   readonly cookieKeys: readonly CookieKey[]
+  /** 48 bytes; with the same in all workers, a TLS session begun with one is resumed with any. */
+  readonly tlsTicketKeys: Uint8Array
 }
 
 /** Seals stickiness cookies. */
@@ -30,6 +32,7 @@ export type SnapshotTargetGroup = {
   readonly slot: number
   readonly arn: TargetGroupArn
   readonly name: string
+  readonly protocol: TargetGroup['protocol']
   readonly attributes: TargetGroupAttributes
   readonly targets: readonly SnapshotTarget[]
 }

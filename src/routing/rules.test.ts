@@ -19,6 +19,7 @@ function listenerWith(rules: readonly (readonly [priority: number, ...conditions
   return {
     arn: listenerArn('web', '0123456789abcdef', '0123456789abcdef'),
     protocol: 'HTTP',
+    tls: null,
     port: 80,
     bindPort: 0,
     attributes: { serverHeader: true, responseHeaders: [] },

@@ -100,6 +100,7 @@ function buildListener(from: ListenerOutput, name: string, loadBalancerId: strin
   return {
     arn: listenerArn(name, loadBalancerId, id),
     protocol,
+    tls: null,
     port,
     bindPort: offsetPort(port, portOffset),
     attributes: buildListenerAttributes(from.attributes),
