@@ -48,6 +48,7 @@ const nothing: AccessLogRecord = {
   desync: 0,
   connectionTraceId: 'TID_00000000000000400000000000000000',
   nodeIp: '127.0.0.1',
+  tls: null,
 }
 
 async function lineOf(t: TestContext, record: AccessLogRecord): Promise<string> {
@@ -75,7 +76,7 @@ test('a record of which everything is known has every field in its place', async
   const head = headOf('POST /a?b HTTP/1.0\r\nUser-Agent: me/1\r\n\r\n')
   const line = await lineOf(t, {
     ...nothing,
-    type: 'ws',
+    type: 'wss',
     targetAddress: '[::1]:8080',
     requestProcessingMs: 0,
     targetProcessingMs: 11_083.9,
@@ -93,11 +94,21 @@ test('a record of which everything is known has every field in its place', async
     rulePriority: 50_000,
     actions: 'redirect',
     redirectUrl: 'http://b:80/',
+    errorReason: 'AWSALBTGCookieInvalid',
+    transformedHost: 'b.example',
+    transformedUri: '/"',
+    transformStatus: 'TransformSuccess',
     desync: Desync.BadContentLength,
+    tls: {
+      cipher: 'ECDHE-RSA-AES128-GCM-SHA256',
+      protocol: 'TLSv1.2',
+      domainName: 'a.example',
+      chosenCertificate: 'session-reused',
+    },
   })
   assert.equal(
     line,
-    'ws 2026-01-02T03:04:05.006000Z app/web/1fa8b17e4c17e7c7 10.0.0.9:4711 [::1]:8080 0.000 11.083 0.001 101 101 1099511627776 2199023255552 "POST http://A.example:8443/a?b HTTP/1.0" "me/1" - - arn:group "Root=1-2-3" "-" "-" 50000 2026-01-02T03:04:05.000000Z "redirect" "http://b:80/" "-" "[::1]:8080" "101" "Severe" "BadContentLength" TID_00000000000000400000000000000000 "-" "-" "-" 127.0.0.1',
+    'wss 2026-01-02T03:04:05.006000Z app/web/1fa8b17e4c17e7c7 10.0.0.9:4711 [::1]:8080 0.000 11.083 0.001 101 101 1099511627776 2199023255552 "POST https://A.example:8443/a?b HTTP/1.0" "me/1" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:group "Root=1-2-3" "a.example" "session-reused" 50000 2026-01-02T03:04:05.000000Z "redirect" "http://b:80/" "AWSALBTGCookieInvalid" "[::1]:8080" "101" "Severe" "BadContentLength" TID_00000000000000400000000000000000 "b.example" "/\\x22" "TransformSuccess" 127.0.0.1',
   )
 })
 

@@ -20,7 +20,7 @@ import {
 import type { LogWriter } from './log-writer.ts'
 
 export type AccessLogRecord = {
-  readonly type: 'http' | 'ws'
+  readonly type: 'http' | 'https' | 'ws' | 'wss'
   /** When the exchange ended, and when its first byte came, in milliseconds since the epoch. */
   readonly timeMs: number
   readonly creationMs: number
@@ -61,9 +61,23 @@ export type AccessLogRecord = {
   readonly desync: number
   readonly connectionTraceId: string
   readonly nodeIp: string
+  /** Null on HTTP listeners, and where no handshake came about. */
+  readonly tls: LoggedTls | null
 }
 
-/** Everything but the quoted texts that come from the client: three addresses, an ARN, a dozen numbers. */
+/** How the client's connection was secured. */
+export type LoggedTls = {
+  /** As OpenSSL calls it. */
+  readonly cipher: string
+  /** Such as `TLSv1.3`. */
+  readonly protocol: string
+  /** What the client asked for, if a certificate is for it; '' otherwise. */
+  readonly domainName: string
+  /** An ARN, or `session-reused`. */
+  readonly chosenCertificate: string
+}
+
+/** Everything but the quoted texts that come from the client: three addresses, two ARNs, a dozen numbers. */
 const fixedBytesMax = 1024
 
 export function writeAccessLogLine(log: LogWriter, record: AccessLogRecord): void {
@@ -75,7 +89,8 @@ export function writeAccessLogLine(log: LogWriter, record: AccessLogRecord): voi
     record.traceId.length
   let at = log.reserve(size)
   const { block } = log
-  at = writeAscii(block, at, record.type === 'http' ? 'http ' : 'ws ')
+  at = writeAscii(block, at, record.type)
+  block[at++] = 0x20
   at = writeIsoMicros(block, at, record.timeMs)
   at = writeField(block, at, record.loadBalancer)
   at = writeField(block, at, record.clientAddress)
@@ -91,10 +106,15 @@ export function writeAccessLogLine(log: LogWriter, record: AccessLogRecord): voi
   at = writeRequestLine(block, at, record)
   at = writeAscii(block, at, '" "')
   at = writeUserAgent(block, at, head)
-  at = writeAscii(block, at, '" - - ')
-  at = writeAscii(block, at, record.targetGroupArn ?? '-')
+  const { tls } = record
+  at = writeAscii(block, at, '"')
+  at = writeField(block, at, tls === null ? '-' : tls.cipher)
+  at = writeField(block, at, tls === null ? '-' : tls.protocol)
+  at = writeField(block, at, record.targetGroupArn ?? '-')
   at = writeQuoted(block, at, record.traceId)
-  at = writeAscii(block, at, ' "-" "-" ')
+  at = writeQuoted(block, at, tls === null ? '' : tls.domainName)
+  at = writeQuoted(block, at, tls === null ? '' : tls.chosenCertificate)
+  block[at++] = 0x20
   at = record.rulePriority === -1 ? writeAscii(block, at, '-') : writeDecimal(block, at, record.rulePriority)
   at = writeIsoMillis(block, space(block, at), record.creationMs)
   at = writeQuoted(block, at, record.actions)
@@ -157,7 +177,8 @@ function writeRequestLine(block: Buffer, at: number, record: AccessLogRecord): n
   let next = isReadable
     ? writeEscaped(block, at, head.bytes, head.methodFrom, head.methodTo)
     : writeAscii(block, at, '-')
-  next = writeAscii(block, next, ' http://')
+  const isSecure = record.type === 'https' || record.type === 'wss'
+  next = writeAscii(block, next, isSecure ? ' https://' : ' http://')
   next = writeUntrusted(block, next, record.host)
   next = writeAscii(block, next, ':')
   next = writeDecimal(block, next, record.port)

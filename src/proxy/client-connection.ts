@@ -11,6 +11,7 @@ import { bulkBytesMin, exchangesPooledMax, halfClosedGraceMs, lingerMs } from '.
 import { formatAddress } from '../model/resources.ts'
 import { adoptAccepted } from '../net/accept.ts'
 import { Connection, Pause } from '../net/connection.ts'
+import type { LoggedTls } from '../observe/access-log.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
 import { matchRule } from '../routing/rules.ts'
 import type { TargetUser } from '../targets/target-connection.ts'
@@ -53,6 +54,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   readonly address: string
   readonly traceId: string
   readonly openedAt: number
+  tls: LoggedTls | null = null
   readonly #port: ListenerPort
   /** The load balancer that counts this connection, whatever is published meanwhile. */
   readonly #slot: number

@@ -46,7 +46,7 @@ export type RunningLoadBalancer = {
 export type RunningListener = {
   readonly loadBalancer: RunningLoadBalancer
   readonly port: number
-  readonly protocol: 'http'
+  readonly protocol: 'http' | 'https'
   readonly rules: CompiledRules<RunningAction>
   readonly serverHeader: boolean
   readonly responseHeaders: RunningResponseHeaders | null

@@ -9,6 +9,7 @@ import { assert } from '../base/assert.ts'
 import { BodyReader, RequestHead } from '../http/h1.ts'
 import type { FaultCode } from '../model/faults.ts'
 import type { Connection } from '../net/connection.ts'
+import type { LoggedTls } from '../observe/access-log.ts'
 import type { CompiledRule } from '../routing/rules.ts'
 import type { TargetConnection } from '../targets/target-connection.ts'
 import type { Target, TargetGroup } from '../targets/target-group.ts'
@@ -26,6 +27,8 @@ export type Client = Connection & {
   readonly address: string
   readonly traceId: string
   readonly openedAt: number
+  /** Null on an HTTP listener, and before the handshake is over. */
+  readonly tls: LoggedTls | null
   /** Reading may go on: what was held back is read now. */
   readOn(now: number): void
   /** The exchange was recorded; the connection lives on or closes as it says. */

@@ -123,7 +123,7 @@ function logRecord(exchange: Exchange, row: FaultRow | null): AccessLogRecord {
   else if (wasSent && row !== null && row.targetTime === 'elapsed') targetMs = exchange.targetEndedAt - exchange.sentAt
   const { rule, target } = exchange
   return {
-    type: exchange.isTunnel ? 'ws' : 'http',
+    type: logType(exchange),
     timeMs: clock.originMs + exchange.finishedAt,
     creationMs: clock.originMs + exchange.createdAt,
     loadBalancer: loadBalancer.resourceId,
@@ -153,6 +153,7 @@ function logRecord(exchange: Exchange, row: FaultRow | null): AccessLogRecord {
     desync: exchange.head.meaning.desync,
     connectionTraceId: client.traceId,
     nodeIp: loadBalancer.nodeIp,
+    tls: client.tls,
   }
 }
 
@@ -161,4 +162,9 @@ function actionsOf({ rule, transformStatus, fault }: Exchange): string {
   if (rule === null) return ''
   if (transformStatus === '') return rule.action.type
   return fault === 'transformFailed' ? 'rewrite' : `rewrite,${rule.action.type}`
+}
+
+function logType({ isTunnel, listener }: Exchange): AccessLogRecord['type'] {
+  if (listener!.protocol === 'https') return isTunnel ? 'wss' : 'https'
+  return isTunnel ? 'ws' : 'http'
 }

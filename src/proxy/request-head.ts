@@ -34,7 +34,8 @@ export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
   out.ascii(' HTTP/1.1\r\n')
 
   if (attributes.xffHeaderProcessingMode === 'append') writeForwardedFor(exchange, out)
-  out.ascii('X-Forwarded-Proto: http\r\nX-Forwarded-Port: ')
+  out.ascii(listener.protocol === 'https' ? 'X-Forwarded-Proto: https' : 'X-Forwarded-Proto: http')
+  out.ascii('\r\nX-Forwarded-Port: ')
   out.decimal(listener.port)
   if (transformedHost !== '') {
     out.ascii('\r\nHost: ')

@@ -114,15 +114,16 @@ export function stickyCookieLines(exchange: Exchange, head: ResponseHead, now: n
   const nowMs = plane.clock.originMs + now
   const rest = `; Expires=${new Date(nowMs + stickyCookieExpiresMs).toUTCString()}; Path=/`
   const { id: groupId } = exchange.targetGroup!
+  const isSecure = exchange.listener!.protocol === 'https'
   let lines = ''
   if (groupSeconds !== null) {
     const expiresAtMs = nowMs + groupSeconds * 1000
-    lines += pair('AWSALBTG', plane.cookies.seal({ kind: 'targetGroup', groupId, expiresAtMs }), rest)
+    lines += pair('AWSALBTG', plane.cookies.seal({ kind: 'targetGroup', groupId, expiresAtMs }), rest, isSecure)
   }
   if (stickiness === null) return lines
   const { ip, port } = exchange.target!
   const ticket = { kind: 'target', groupId, ip, port, expiresAtMs: nowMs + stickiness.durationSeconds * 1000 } as const
-  if (stickiness.type === 'lb_cookie') return lines + pair('AWSALB', plane.cookies.seal(ticket), rest)
+  if (stickiness.type === 'lb_cookie') return lines + pair('AWSALB', plane.cookies.seal(ticket), rest, isSecure)
 
   // A session goes on, with another target if need be, whether or not the target names its cookie again.
   const isTied = exchange.hasStickySession || setsCookie(head, stickiness.cookieName)
@@ -132,9 +133,9 @@ export function stickyCookieLines(exchange: Exchange, head: ResponseHead, now: n
   return lines
 }
 
-/** A cookie and its twin for cross-site requests. The listener is HTTP, so the twin does not say `Secure`. */
-const pair = (name: string, value: string, rest: string): string =>
-  cookie(name, value, rest) + cookie(`${name}CORS`, value, `${rest}; SameSite=None`)
+/** A cookie and its twin for cross-site requests, which says `Secure` on HTTPS listeners only. */
+const pair = (name: string, value: string, rest: string, isSecure: boolean): string =>
+  cookie(name, value, rest) + cookie(`${name}CORS`, value, `${rest}; SameSite=None${isSecure ? '; Secure' : ''}`)
 
 const cookie = (name: string, value: string, rest: string): string => `Set-Cookie: ${name}=${value}${rest}\r\n`
 
