@@ -59,7 +59,7 @@ async function lineOf(t: TestContext, record: AccessLogRecord): Promise<string> 
   const log = new WorkerLog({ folder, token: 'test', worker: 0, clock: new ManualClock(), onError })
   writeAccessLogLine(log.writer(source), record)
   await log.close()
-  const text = await readFile(liveLogPath(folder), 'latin1')
+  const text = await readFile(liveLogPath(folder, 'access'), 'latin1')
   assert.ok(text.endsWith('\n'))
   assert.equal(text.indexOf('\n'), text.length - 1)
   return text.slice(0, -1)

@@ -11,6 +11,7 @@ import {
   intervalEndMs,
   liveLogBytesMax,
   liveLogPath,
+  logKinds,
   type OnLogError,
   parseSpoolName,
   type SpoolFile,
@@ -46,6 +47,7 @@ async function makeProcess(t: TestContext, onError: OnLogError = failTest) {
 }
 
 const ended: SpoolFile = {
+  kind: 'access',
   loadBalancer: 'web.1fa8b17e4c17e7c7',
   node: '127.31.1.1',
   intervalEndMs: startMs - 100_000,
@@ -219,7 +221,7 @@ test('a large object is whole', async t => {
 
 test('the live file moves to access.log.1 at its size, and lines go on in a new one', async t => {
   const { folder, delivery, log } = await makeProcess(t)
-  const live = liveLogPath(folder)
+  const live = liveLogPath(folder, 'access')
   await log('old')
   await truncate(live, liveLogBytesMax)
   await delivery.deliverDue()
@@ -234,6 +236,7 @@ test('the live file moves to access.log.1 at its size, and lines go on in a new 
 test('a spool name carries all that delivery needs', () => {
   const label = fc.stringMatching(/^[0-9A-Za-z-]{1,32}$/)
   const file = fc.record({
+    kind: fc.constantFrom(...logKinds),
     loadBalancer: fc.tuple(label, fc.stringMatching(/^[0-9a-f]{16}$/)).map(([name, id]) => `${name}.${id}`),
     node: fc.stringMatching(/^[0-9a-f.]{1,39}$/),
     intervalEndMs: fc.integer({ min: 0, max: 4e12 }).map(intervalEndMs),
@@ -255,4 +258,19 @@ test('what is due is what has settled, is closed, or was left by its worker for 
   assert.deepEqual(groupsDue(files, startMs, null), [[running]])
   assert.deepEqual(groupsDue(files, startMs, token), [[running], [ofOurs]])
   assert.deepEqual(groupsDue(files, running.intervalEndMs + spoolSettleMs, null), [[running, next, ofOurs]])
+})
+
+test('the connection log has files of its own, live and delivered, beside those of the access log', async t => {
+  const { folder, log, delivery, objects } = await makeProcess(t)
+  for (const kind of logKinds) {
+    await log(`of ${kind}`, 0, { ...source, kind })
+    assert.equal(await readFile(liveLogPath(folder, kind), 'latin1'), `of ${kind}\n`)
+  }
+  await delivery.close()
+  const names = (await objects()).map(path => basename(path).replace(/_[0-9a-z]{8}\.log\.gz$/, ''))
+  assert.equal(names.length, 2)
+  assert.equal(
+    names.find(name => name.startsWith('conn_log_')),
+    `conn_log_${names.find(name => /^\d/.test(name))}`,
+  )
 })

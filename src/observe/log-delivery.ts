@@ -1,5 +1,5 @@
 /**
- * Delivers access logs, in the main thread: gathers what the workers left in the spool for one node and interval, and
+ * Delivers logs, in the main thread: gathers what the workers left in the spool for one node and interval, and
  * puts it under the service's own key, gzipped. Whatever moment the process dies at, a line is in the spool or in a
  * delivered file, for a while in both. An interval without a line delivers nothing (assumed).
  *
@@ -16,8 +16,10 @@ import { createGzip } from 'node:zlib'
 import { assert } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import {
+  type LogKind,
   liveLogBytesMax,
   liveLogPath,
+  logKinds,
   type OnLogError,
   Outage,
   objectKey,
@@ -63,7 +65,7 @@ export class LogDelivery {
   readonly #folder: string
   readonly #token: string
   readonly #clock: Clock
-  readonly #liveOutage: Outage
+  readonly #liveOutages: Readonly<Record<LogKind, Outage>>
   readonly #spoolOutage: Outage
   /** Delivered files that could not be removed: not to be delivered again. */
   readonly #delivered = new Set<string>()
@@ -77,7 +79,7 @@ export class LogDelivery {
     this.#folder = options.folder
     this.#token = options.token
     this.#clock = options.clock
-    this.#liveOutage = new Outage(options.onError)
+    this.#liveOutages = { access: new Outage(options.onError), connection: new Outage(options.onError) }
     this.#spoolOutage = new Outage(options.onError)
   }
 
@@ -113,7 +115,10 @@ export class LogDelivery {
   }
 
   async #pass(closedToken: string | null): Promise<void> {
-    await this.#attempt(this.#liveOutage, liveLogPath(this.#folder), () => this.#rotateLive())
+    for (const kind of logKinds) {
+      const path = liveLogPath(this.#folder, kind)
+      await this.#attempt(this.#liveOutages[kind], path, () => this.#rotateLive(path))
+    }
     await this.#attempt(this.#spoolOutage, spoolFolder(this.#folder), () => this.#deliverAll(closedToken))
   }
 
@@ -127,11 +132,10 @@ export class LogDelivery {
   }
 
   /**
-   * Workers open the live file anew for each block, so one that is just writing ends up in `access.log.1`, and the
+   * Workers open the live file anew for each block, so one that is just writing ends up in the `.1`, and the
    * next block makes a new file. Nobody else renames it: two who did could drop what was written between.
    */
-  async #rotateLive(): Promise<void> {
-    const path = liveLogPath(this.#folder)
+  async #rotateLive(path: string): Promise<void> {
     const found = await stat(path).catch(ignoreMissing)
     if (found === null || found.size <= liveLogBytesMax) return
     await this.#remove(`${path}.1`)
@@ -285,7 +289,7 @@ export function groupsDue(files: readonly SpoolFile[], epochMs: number, closedTo
   return [...groups.values()]
 }
 
-const objectName = (file: SpoolFile): string => `${file.loadBalancer}_${file.intervalEndMs}_${file.node}`
+const objectName = (file: SpoolFile): string => `${file.kind}_${file.loadBalancer}_${file.intervalEndMs}_${file.node}`
 const seriesKey = (file: SpoolFile): string => `${objectName(file)}_${file.token}-${file.worker}`
 
 function byWorkerAndPart(a: SpoolFile, b: SpoolFile): number {

@@ -1,9 +1,9 @@
 /**
- * Where access-log files lie and what they are called: the agreement between the workers, which write them, and the
- * main thread, which delivers them. In the folder `logs/`:
+ * Where log files lie and what they are called: the agreement between the workers, which write them, and the main
+ * thread, which delivers them. In the folder `logs/`:
  *
- *     access.log, access.log.1    every line as it comes, for `tail -F`
- *     spool/                      plain files of one worker, node and interval, until they are delivered
+ *     access.log, access.log.1    every line as it comes, for `tail -F`; connection.log likewise
+ *     spool/                      plain files of one log, worker, node and interval, until they are delivered
  *     AWSLogs/<account>/…         what is delivered, gzipped, under the service's own keys
  */
 
@@ -22,8 +22,15 @@ export const liveLogBytesMax = 64 * 1024 * 1024
  */
 export const spoolSettleMs = 10_000
 
-/** The node of a load balancer, for which the service delivers files of its own. */
+export const logKinds = ['access', 'connection'] as const
+export type LogKind = (typeof logKinds)[number]
+
+/** What the names of a log's files begin with, as delivered. */
+const filePrefixes: Readonly<Record<LogKind, string>> = { access: '', connection: 'conn_log_' }
+
+/** A log of a load balancer's node, for which the service delivers files of its own. */
 export type LogSource = {
+  readonly kind: LogKind
   readonly loadBalancerName: string
   /** 16 hex digits. */
   readonly loadBalancerId: string
@@ -31,6 +38,7 @@ export type LogSource = {
 }
 
 export type SpoolFile = {
+  readonly kind: LogKind
   /** `<name>.<id>` of the load balancer. */
   readonly loadBalancer: string
   /** The node's address as it stands in file names. */
@@ -42,7 +50,7 @@ export type SpoolFile = {
   readonly part: number
 }
 
-export const liveLogPath = (folder: string): string => join(folder, 'access.log')
+export const liveLogPath = (folder: string, kind: LogKind): string => join(folder, `${kind}.log`)
 export const spoolFolder = (folder: string): string => join(folder, 'spool')
 export const spoolPath = (folder: string, file: SpoolFile): string => join(spoolFolder(folder), spoolName(file))
 
@@ -61,11 +69,11 @@ export const nodeInFileName = (ip: string): string => ip.replace(/[^0-9A-Za-z.-]
 
 function spoolName(file: SpoolFile): string {
   const written = `${file.token}-${file.worker}-${file.part}`
-  return `${file.loadBalancer}_${formatEnd(file.intervalEndMs)}_${file.node}_${written}.log`
+  return `${filePrefixes[file.kind]}${file.loadBalancer}_${formatEnd(file.intervalEndMs)}_${file.node}_${written}.log`
 }
 
 const spoolNamePattern =
-  /^([0-9A-Za-z-]+\.[0-9a-f]+)_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_([0-9A-Za-z.-]+)_([0-9a-z]+)-(\d+)-(\d+)\.log$/
+  /^(conn_log_)?([0-9A-Za-z-]+\.[0-9a-f]+)_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_([0-9A-Za-z.-]+)_([0-9a-z]+)-(\d+)-(\d+)\.log$/
 
 /** null for a name that no worker gave. */
 export function parseSpoolName(name: string): SpoolFile | null {
@@ -73,12 +81,13 @@ export function parseSpoolName(name: string): SpoolFile | null {
   if (parts === null) return null
   const number = (index: number): number => Number(parts[index])
   return {
-    loadBalancer: parts[1]!,
-    intervalEndMs: Date.UTC(number(2), number(3) - 1, number(4), number(5), number(6)),
-    node: parts[7]!,
-    token: parts[8]!,
-    worker: number(9),
-    part: number(10),
+    kind: logKinds.find(kind => filePrefixes[kind] === (parts[1] ?? ''))!,
+    loadBalancer: parts[2]!,
+    intervalEndMs: Date.UTC(number(3), number(4) - 1, number(5), number(6), number(7)),
+    node: parts[8]!,
+    token: parts[9]!,
+    worker: number(10),
+    part: number(11),
   }
 }
 
@@ -91,7 +100,7 @@ export function parseSpoolName(name: string): SpoolFile | null {
 export function objectKey(file: SpoolFile, deliveredMs: number): string {
   const day = new Date(deliveredMs).toISOString().slice(0, 10).replaceAll('-', '/')
   const folder = `AWSLogs/${localAccount}/elasticloadbalancing/${localRegion}/${day}`
-  const balancer = `${localAccount}_elasticloadbalancing_${localRegion}_app.${file.loadBalancer}`
+  const balancer = `${filePrefixes[file.kind]}${localAccount}_elasticloadbalancing_${localRegion}_app.${file.loadBalancer}`
   return `${folder}/${balancer}_${formatEnd(file.intervalEndMs)}_${file.node}_${randomName()}.log.gz`
 }
 

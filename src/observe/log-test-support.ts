@@ -8,7 +8,12 @@ import { gunzipSync } from 'node:zlib'
 import type { LogSource } from './log-files.ts'
 import type { LogWriter } from './log-writer.ts'
 
-export const source: LogSource = { loadBalancerName: 'web', loadBalancerId: '1fa8b17e4c17e7c7', nodeIp: '127.31.1.1' }
+export const source: LogSource = {
+  kind: 'access',
+  loadBalancerName: 'web',
+  loadBalancerId: '1fa8b17e4c17e7c7',
+  nodeIp: '127.31.1.1',
+}
 
 export async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'openalb-logs-'))

@@ -28,7 +28,8 @@ async function writeUntilKilled(folder: string): Promise<void> {
   let number = 0
   while (number < 1000) writeLine(writer, countedLine(0, number++, 100))
   clock.advance(logFlushMs)
-  while (!existsSync(liveLogPath(folder)) || statSync(liveLogPath(folder)).size < 100_000) await setImmediate()
+  while (!existsSync(liveLogPath(folder, 'access')) || statSync(liveLogPath(folder, 'access')).size < 100_000)
+    await setImmediate()
   for (;;) {
     for (let i = 0; i < 10; i++) writeLine(writer, countedLine(0, number++, 100))
     if (number === 1100) process.stdout.write('flushed\n')
@@ -49,7 +50,7 @@ async function writeOnFullDisk(folder: string): Promise<void> {
     if (number % 10 === 9) await writer.close()
   }
   const linesDropped = writer.linesDropped
-  truncateSync(liveLogPath(folder), 50_000) // room again, behind a piece of a line
+  truncateSync(liveLogPath(folder, 'access'), 50_000) // room again, behind a piece of a line
   writeLine(writer, countedLine(0, 200, 10))
   await log.close()
   process.stdout.write(JSON.stringify({ errors, linesDropped }))

@@ -40,7 +40,7 @@ async function makeLog(t: TestContext, options: Partial<WorkerLogOptions> = {}) 
 
 const spoolLines = (folder: string): Promise<string[]> => readLogLines(spoolFolder(folder))
 const liveLines = async (folder: string): Promise<string[]> =>
-  (await readFile(liveLogPath(folder), 'latin1')).split('\n').slice(0, -1)
+  (await readFile(liveLogPath(folder, 'access'), 'latin1')).split('\n').slice(0, -1)
 
 test('a line is in the live file and in the spool once logFlushMs have passed, and not before', async t => {
   const { folder, clock, log, writer } = await makeLog(t)
@@ -160,12 +160,12 @@ const noFullDisk = !existsSync('/dev/full') && 'this system has no /dev/full'
 test('a full disk under the live file is reported once, and costs the spool nothing', { skip: noFullDisk }, async t => {
   const errors: string[] = []
   const { folder, writer } = await makeLog(t, { onError: (_, error) => errors.push(error.code ?? '') })
-  await symlink('/dev/full', liveLogPath(folder))
+  await symlink('/dev/full', liveLogPath(folder, 'access'))
   for (const text of ['a', 'b']) {
     writeLine(writer, text)
     await writer.close()
   }
-  await unlink(liveLogPath(folder))
+  await unlink(liveLogPath(folder, 'access'))
   writeLine(writer, 'c')
   await writer.close()
   assert.deepEqual(errors, ['ENOSPC'])
@@ -264,11 +264,11 @@ test('lines of several threads never mix, not even while the live file is moved 
   const moved = join(folder, 'moved')
   await mkdir(moved)
   for (let n = 0; running > 0; n++) {
-    await rename(liveLogPath(folder), join(moved, String(n).padStart(6, '0'))).catch(() => {}) // there is none yet
+    await rename(liveLogPath(folder, 'access'), join(moved, String(n).padStart(6, '0'))).catch(() => {}) // there is none yet
     for (let i = 0; i < 20; i++) await setImmediate()
   }
   assert.deepEqual(await Promise.all(ends), [[0], [0], [0], [0]])
-  await rename(liveLogPath(folder), join(moved, '999999')).catch(() => {})
+  await rename(liveLogPath(folder, 'access'), join(moved, '999999')).catch(() => {})
   const [live, spool] = [await readLogLines(moved), await spoolLines(folder)]
   for (const worker of [0, 1, 2, 3]) {
     assert.deepEqual(numbersOf(worker, live), upTo(count))

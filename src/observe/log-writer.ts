@@ -1,7 +1,7 @@
 /**
- * Takes access-log lines from the request path and brings them to disk, in a worker. Lines are written straight into
- * large blocks; a block goes out whole, without anybody waiting for it, to two files: the live `access.log`, which all
- * workers share, and a spool file of its own, from which the main thread delivers. Knows nothing of what is in a line.
+ * Takes log lines from the request path and brings them to disk, in a worker. Lines are written straight into
+ * large blocks; a block goes out whole, without anybody waiting for it, to two files: the live `access.log` or
+ * `connection.log`, which all workers share, and a spool file of its own, from which the main thread delivers. Knows nothing of what is in a line.
  *
  * Files are opened anew for each block. It costs a few system calls per 256 KB, off the thread, and it buys that a file
  * may be moved, removed or taken at any moment, that a full disk is over when it is over, and that nothing stays open.
@@ -15,6 +15,7 @@ import type { Clock, Timer } from '../base/clock.ts'
 import { logBlockBytes, logBlocksMax, logFlushMs } from '../model/limits.ts'
 import {
   intervalEndMs,
+  type LogKind,
   type LogSource,
   liveLogPath,
   loadBalancerInFileName,
@@ -55,8 +56,7 @@ export type WorkerLogOptions = {
 /** What the writers of one worker share: the timer, the spare blocks, and the queue to the disk. */
 export class WorkerLog {
   readonly options: WorkerLogOptions
-  readonly #livePath: string
-  readonly #liveOutage: Outage
+  readonly #live: Readonly<Record<LogKind, LiveFile>>
   readonly #spoolOutage: Outage
   /** By file name. A writer is kept for good: a second one of its name would meet the first in the spool. */
   readonly #writers = new Map<string, LogWriter>()
@@ -69,19 +69,20 @@ export class WorkerLog {
   #timer: Timer | null = null
   #isDraining = false
   #drained: Promise<void> = Promise.resolve()
-  /** The live file ends in a line that did not fit. */
-  #isLiveCut = false
 
   constructor(options: WorkerLogOptions) {
     this.options = options
-    this.#livePath = liveLogPath(options.folder)
-    this.#liveOutage = new Outage(options.onError)
+    const { folder, onError } = options
+    this.#live = {
+      access: new LiveFile(liveLogPath(folder, 'access'), onError),
+      connection: new LiveFile(liveLogPath(folder, 'connection'), onError),
+    }
     this.#spoolOutage = new Outage(options.onError)
   }
 
   /** The same writer for the same source. */
   writer(source: LogSource): LogWriter {
-    const key = `${loadBalancerInFileName(source)}_${nodeInFileName(source.nodeIp)}`
+    const key = `${source.kind}_${loadBalancerInFileName(source)}_${nodeInFileName(source.nodeIp)}`
     const known = this.#writers.get(key)
     if (known !== undefined) return known
     const writer = new LogWriter(this, source)
@@ -177,31 +178,7 @@ export class WorkerLog {
       writer.linesDropped += lines
       this.#spoolOutage.failed(writer.spool.path, error)
     }
-    try {
-      await this.#appendLive(buffer.subarray(0, bytes))
-      this.#liveOutage.worked()
-    } catch (error) {
-      this.#liveOutage.failed(this.#livePath, error) // not counted: the line is in the spool, the record of the two
-    }
-  }
-
-  /**
-   * One write per block: the kernel appends each as a whole, so lines of several workers never mix. Only a full disk
-   * makes a short write; the line it cut begins again on a line of its own, and the piece stays.
-   */
-  async #appendLive(lines: Buffer): Promise<void> {
-    const file = await openForAppend(this.#livePath, constants.O_CREAT)
-    try {
-      for (let rest = lines; rest.length > 0; ) {
-        const bytes = this.#isLiveCut ? Buffer.concat([Buffer.of(lineEnd), rest]) : rest
-        const { bytesWritten } = await file.write(bytes)
-        const wholeBytes = bytes.subarray(0, bytesWritten).lastIndexOf(lineEnd) + 1
-        this.#isLiveCut = wholeBytes < bytesWritten
-        rest = bytes.subarray(wholeBytes)
-      }
-    } finally {
-      await file.close()
-    }
+    await this.#live[writer.kind].append(buffer.subarray(0, bytes))
   }
 }
 
@@ -211,6 +188,7 @@ export class LogWriter {
   block: Buffer = noBlock
   /** Lines that no delivered file will hold. */
   linesDropped = 0
+  readonly kind: LogKind
   readonly spool: Spool
   readonly #log: WorkerLog
   /** Where the last whole line in the block ends. */
@@ -220,6 +198,7 @@ export class LogWriter {
   /** By `WorkerLog.writer` only. */
   constructor(log: WorkerLog, source: LogSource) {
     this.#log = log
+    this.kind = source.kind
     this.spool = new Spool(log.options, source)
   }
 
@@ -274,6 +253,48 @@ export class LogWriter {
   }
 }
 
+/** The file that all workers append to, for people to follow. */
+class LiveFile {
+  readonly #path: string
+  readonly #outage: Outage
+  /** It ends in a line that did not fit. */
+  #isCut = false
+
+  constructor(path: string, onError: OnLogError) {
+    this.#path = path
+    this.#outage = new Outage(onError)
+  }
+
+  /** Never rejects. What is lost here is not counted: the spool has it, and is the record of the two. */
+  async append(lines: Buffer): Promise<void> {
+    try {
+      await this.#appendWhole(lines)
+      this.#outage.worked()
+    } catch (error) {
+      this.#outage.failed(this.#path, error)
+    }
+  }
+
+  /**
+   * One write per block: the kernel appends each as a whole, so lines of several workers never mix. Only a full disk
+   * makes a short write; the line it cut begins again on a line of its own, and the piece stays.
+   */
+  async #appendWhole(lines: Buffer): Promise<void> {
+    const file = await openForAppend(this.#path, constants.O_CREAT)
+    try {
+      for (let rest = lines; rest.length > 0; ) {
+        const bytes = this.#isCut ? Buffer.concat([Buffer.of(lineEnd), rest]) : rest
+        const { bytesWritten } = await file.write(bytes)
+        const wholeBytes = bytes.subarray(0, bytesWritten).lastIndexOf(lineEnd) + 1
+        this.#isCut = wholeBytes < bytesWritten
+        rest = bytes.subarray(wholeBytes)
+      }
+    } finally {
+      await file.close()
+    }
+  }
+}
+
 /**
  * The spool files of one writer, one after the other: plain text that is complete up to the last write, whenever the
  * process dies. Only this object appends to them, and only the main thread's delivery removes them.
@@ -294,6 +315,7 @@ class Spool {
     this.#folder = options.folder
     this.#clock = options.clock
     this.#file = {
+      kind: source.kind,
       loadBalancer: loadBalancerInFileName(source),
       node: nodeInFileName(source.nodeIp),
       intervalEndMs: 0,

@@ -184,7 +184,12 @@ export class DataPlane {
       attributes: loadBalancer.attributes,
       idleTimeoutMs: loadBalancer.attributes.idleTimeoutSeconds * 1000,
       nodeIp,
-      log: this.#options.log.writer({ loadBalancerName: loadBalancer.name, loadBalancerId: loadBalancer.id, nodeIp }),
+      log: this.#options.log.writer({
+        kind: 'access',
+        loadBalancerName: loadBalancer.name,
+        loadBalancerId: loadBalancer.id,
+        nodeIp,
+      }),
     }
   }
 
