@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { get } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import type { Status } from './status.ts'
 import { startStatusServer } from './status-server.ts'
@@ -28,6 +29,26 @@ test('what is not there is answered with what is', async t => {
     ((await response.json()) as { error: string }).error,
     /no GET \/other\?a here; try GET \/_openalb\/status/,
   )
+})
+
+test('a name that is not of this machine is refused, wherever it leads', async t => {
+  const { port } = new URL(await startServer(t))
+  const statusFor = (host: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const options = { host: '127.0.0.1', port, path: '/_openalb/status', headers: { host } }
+      get(options, response => resolve(response.resume().statusCode)).on('error', reject)
+    })
+  for (const host of ['localhost', `127.0.0.1:${port}`, 'a.localhost:1', '[::1]'])
+    assert.equal(await statusFor(host), 200)
+  for (const host of ['evil.example', '127.0.0.1.evil.example', '10.0.0.1']) assert.equal(await statusFor(host), 403)
+})
+
+test('every refusal says why in the same form', async t => {
+  const url = await startServer(t)
+  for (const path of ['/%zz', '/other']) {
+    const body = (await (await fetch(`${url}${path}`)).json()) as object
+    assert.deepEqual(Object.keys(body), ['error'])
+  }
 })
 
 test('it can only be reached from this machine', async t => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { ManualClock } from '../base/clock.ts'
+import { AnomalyDetector } from '../health/anomaly-detector.ts'
 import { HealthChecker } from '../health/checker.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
 import { TargetStateCode, TargetStates } from '../model/target-states.ts'
@@ -37,8 +38,19 @@ function fixture(t: TestContext) {
   t.after(() => {
     publisher.close()
     checker.close()
+    detector.close()
   })
-  const sources = { clock, version: '1.2.3', publisher, checker, states, slabs: () => slabs, logFolder: 'logs' }
+  const detector = new AnomalyDetector({ clock, states, read: () => ({ requests: 0, errors: 0 }) })
+  const sources = {
+    clock,
+    version: '1.2.3',
+    publisher,
+    checker,
+    detector,
+    states,
+    slabs: () => slabs,
+    logFolder: 'logs',
+  }
   const reporter = new StatusReporter(sources)
   const publish = (ports: readonly number[]) => {
     const resources = resourcesOf(ports)

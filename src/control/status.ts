@@ -1,6 +1,7 @@
 /** What is going on, as one value: the status that the display shows, `openalb status` prints and the API serves. */
 
 import type { Clock } from '../base/clock.ts'
+import type { AnomalyDetector, AnomalyResult } from '../health/anomaly-detector.ts'
 import type { HealthChecker } from '../health/checker.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
 import { faultRow } from '../model/faults.ts'
@@ -47,6 +48,11 @@ export type TargetStatus = {
   readonly state: TargetHealth['state']
   readonly reason: string | null
   readonly description: string | null
+  /** Compared with its peers' share of errors, as DescribeTargetHealth says it. */
+  readonly anomaly: AnomalyResult
+  /** Less than the peers' share of requests, because of an anomaly. */
+  readonly isMitigated: boolean
+  readonly isSlowStarting: boolean
   /** What exactly the last health check saw. */
   readonly lastCheck: string | null
   readonly requests: number
@@ -80,6 +86,7 @@ const shownCounters: readonly LoadBalancerCounter[] = [
   'DesyncMitigationMode_NonCompliant_Request_Count',
   'DroppedInvalidHeaderRequestCount',
   'ForwardedInvalidHeaderRequestCount',
+  'NonStickyRequestCount',
 ]
 
 const faultsKept = 100
@@ -89,6 +96,7 @@ export type StatusSources = {
   readonly version: string
   readonly publisher: Publisher
   readonly checker: HealthChecker
+  readonly detector: AnomalyDetector
   readonly states: TargetStates
   readonly slabs: () => readonly CounterSlab[]
   readonly logFolder: string
@@ -164,7 +172,7 @@ export class StatusReporter {
   }
 
   #target(target: { ip: string; port: number }, slot: number, health: TargetHealth): TargetStatus {
-    const { states, checker, slabs } = this.#sources
+    const { states, checker, detector, slabs } = this.#sources
     const sum = (counter: TargetCounter) => slabs().reduce((total, slab) => total + slab.target(slot, counter), 0)
     const { reason, description } = explain(health)
     return {
@@ -173,6 +181,9 @@ export class StatusReporter {
       state: health.state,
       reason,
       description,
+      anomaly: detector.result(slot),
+      isMitigated: detector.isMitigated(slot),
+      isSlowStarting: states.isSlowStarting(slot),
       lastCheck: checker.lastProbe(slot)?.detail ?? null,
       requests: sum('requestsBegun'),
       requestsInFlight: states.requestsInFlight(slot),

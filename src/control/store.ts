@@ -10,6 +10,9 @@ export class StoreUnusable extends Error {
   override readonly name = 'StoreUnusable'
 }
 
+/** How long somebody else may hold the file, a backup for one. */
+const busyTimeoutMs = 2_000
+
 /** Each step takes the schema from the version of its index to the next; none is ever changed. */
 const migrations: readonly string[] = [
   'CREATE TABLE cookie_keys (id INTEGER PRIMARY KEY, key BLOB NOT NULL, created_ms INTEGER NOT NULL) STRICT',
@@ -25,7 +28,7 @@ export function openStore(path: string): DatabaseSync {
   try {
     closeSync(openSync(path, 'a', 0o600))
     chmodSync(path, 0o600)
-    database = new DatabaseSync(path)
+    database = new DatabaseSync(path, { timeout: busyTimeoutMs })
     migrate(database, path)
     return database
   } catch (error) {

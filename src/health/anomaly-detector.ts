@@ -43,7 +43,7 @@ export type AnomalyResult = 'normal' | 'anomalous'
 export type TargetReading = {
   /** Requests that ended. */
   readonly requests: number
-  /** 5xx answers of the target and failed connections to it. */
+  /** 5xx answers of the target, and everything that went wrong on its side: refused, reset, cut off, silent. */
   readonly errors: number
 }
 

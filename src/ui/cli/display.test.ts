@@ -17,6 +17,9 @@ function target(port: number, state: TargetStatus['state'], reason: string | nul
     lastCheck: null,
     requests: 0,
     requestsInFlight: 0,
+    anomaly: 'normal',
+    isMitigated: false,
+    isSlowStarting: false,
     faults: 0,
   }
 }

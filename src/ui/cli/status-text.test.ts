@@ -12,6 +12,9 @@ const healthy: TargetStatus = {
   lastCheck: '200',
   requests: 12,
   requestsInFlight: 3,
+  anomaly: 'normal',
+  isMitigated: false,
+  isSlowStarting: false,
   faults: 0,
 }
 const unhealthy: TargetStatus = {
@@ -121,4 +124,12 @@ test('colour is for terminals, and for people who did not refuse it', t => {
   process.env.NO_COLOR = '1'
   assert.equal(styleFor(terminal), plainStyle)
   assert.equal(targetLine(healthy, colorStyle).includes('\u001b[32mhealthy\u001b[0m'), true)
+})
+
+test('a target that gets less than its share says why', () => {
+  const shown = (more: Partial<TargetStatus>) => targetLine({ ...healthy, ...more }, plainStyle)
+  assert.match(shown({ isSlowStarting: true }), / healthy slow start {2}/)
+  assert.match(shown({ anomaly: 'anomalous' }), / healthy anomalous {2}/)
+  assert.match(shown({ anomaly: 'anomalous', isMitigated: true }), / healthy anomalous, mitigated {2}/)
+  assert.match(shown({ isMitigated: true }), / healthy mitigated {2}/)
 })

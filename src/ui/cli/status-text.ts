@@ -50,12 +50,19 @@ function loadBalancerLine(loadBalancer: LoadBalancerStatus, style: Style, rates:
   return `${style.strong(loadBalancer.name)} ${style.dim(listeners)}  ${parts.join(', ')}`
 }
 
+/** Why a target gets less than its share of the requests. */
+function shareText({ anomaly, isMitigated, isSlowStarting }: TargetStatus, style: Style): string {
+  if (isSlowStarting) return ' slow start'
+  if (anomaly === 'anomalous') return ` ${style.bad('anomalous')}${isMitigated ? ', mitigated' : ''}`
+  return isMitigated ? ' mitigated' : ''
+}
+
 export function targetLine(target: TargetStatus, style: Style): string {
   const name = target.id.includes(':') ? `[${target.id}]:${target.port}` : `${target.id}:${target.port}`
   const state = target.state === 'healthy' ? style.good(target.state) : style.bad(target.state)
   const why = target.reason === null ? '' : ` ${target.reason}: ${target.description}`
   const seen = target.state === 'unhealthy' && target.lastCheck !== null ? style.dim(` (${target.lastCheck})`) : ''
-  return `${name.padEnd(21)} ${state}${why}${seen}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
+  return `${name.padEnd(21)} ${state}${why}${seen}${shareText(target, style)}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
 }
 
 export function faultLine(fault: FaultStatus, style: Style): string {
