@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { hexValue, hostByte, plainNameByte, targetByte, tokenByte, valueByte } from './tables.ts'
+import { hexValue, ipv6Byte, nameByte, plainNameByte, targetByte, tokenByte, valueByte } from './tables.ts'
 
 function allowed(table: Uint8Array): string {
   const bytes = [...table.keys()].filter(byte => table[byte] === 1)
@@ -26,7 +26,8 @@ describe('byte tables', () => {
   it('know the bytes of a plain name, a request target and a host', () => {
     assert.equal(allowed(plainNameByte), sorted(`-${digits}${upper}${lower}`))
     assert.equal(allowed(targetByte), `${visible}${obsText}`)
-    assert.equal(allowed(hostByte), sorted(`-._~!$&'()*+,;=[]:${digits}${upper}${lower}`))
+    assert.equal(allowed(nameByte), sorted(`-._~!$&'()*+,;=${digits}${upper}${lower}`))
+    assert.equal(allowed(ipv6Byte), sorted(`:.${digits}abcdefABCDEF`))
   })
 
   it('know the value of every hexadecimal digit, and no other', () => {

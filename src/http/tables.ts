@@ -18,10 +18,14 @@ for (let c = 0x20; c <= 0xff; c++) valueByte[c] = c === 0x7f ? 0 : 1
 export const targetByte = new Uint8Array(256)
 for (let c = 0x21; c <= 0xff; c++) targetByte[c] = c === 0x7f ? 0 : 1
 
-/** 1 where the byte may stand in the host part of an authority: reg-name without percent-encoding, or an IPv6 literal. */
-export const hostByte = new Uint8Array(256)
-for (const c of "-._~!$&'()*+,;=[]:") hostByte[c.charCodeAt(0)] = 1
-for (let c = 0; c < 256; c++) if (/[A-Za-z0-9]/.test(String.fromCharCode(c))) hostByte[c] = 1
+/** 1 where the byte may stand in a host name: reg-name without percent-encoding (RFC 3986, section 3.2.2). */
+export const nameByte = new Uint8Array(256)
+for (const c of "-._~!$&'()*+,;=") nameByte[c.charCodeAt(0)] = 1
+for (let c = 0; c < 256; c++) if (/[A-Za-z0-9]/.test(String.fromCharCode(c))) nameByte[c] = 1
+
+/** 1 where the byte may stand between the brackets of an IPv6 literal, one with an IPv4 tail included. */
+export const ipv6Byte = new Uint8Array(256)
+for (const c of '0123456789abcdefABCDEF:.') ipv6Byte[c.charCodeAt(0)] = 1
 
 /** The value of a hexadecimal digit, 255 for every other byte. */
 export const hexValue = new Uint8Array(256).fill(255)

@@ -17,7 +17,7 @@ export const Pause = {
 } as const
 
 /** Fewer bytes are copied for a receiver that has a queue, instead of lending it the buffer that they stand in. */
-const lentBytesMin = 16 * 1024
+export const lentBytesMin = 16 * 1024
 
 /** What every connection of a worker shares. */
 export type NetContext = {
@@ -139,6 +139,13 @@ export abstract class Connection implements Watched {
     if (this.isClosed) return
     this.socket.destroy()
     this.#closed()
+  }
+
+  /** Closes at once and lets go of what was not read yet, which the kernel would otherwise keep for minutes. */
+  abort(): void {
+    if (this.isClosed) return
+    if (this.socket.writableLength > 0) this.socket.resetAndDestroy()
+    this.close()
   }
 
   /** Asked for behind each read: only then does the socket let go of the buffer it had. */

@@ -58,6 +58,8 @@ export class Exchange {
   isInFlight = false
   /** The request head stands in the out buffer and leaves with what follows it in the same read. */
   isHeadHeld = false
+  /** The out buffer holds something for the target: the head, pieces of the body, or both. */
+  isOutHeld = false
   /** After a 101: both connections carry bytes that nobody interprets. */
   isTunnel = false
   /** The client connection ends with this exchange. */
@@ -140,6 +142,7 @@ export class Exchange {
     this.isConnecting = false
     this.isInFlight = false
     this.isHeadHeld = false
+    this.isOutHeld = false
     this.isTunnel = false
     this.closesClient = false
     this.keepsTarget = true

@@ -33,16 +33,19 @@ export function failExchange(exchange: Exchange, code: FaultCode, now: number): 
 /** The response is complete. The exchange is, too, unless more of a request is to come that leaves the connection usable. */
 export function endResponse(exchange: Exchange, now: number): void {
   exchange.moveResponse(Side.done)
+  // Who answered before it had the whole request may not have read it, and take the rest of it for another one.
+  if (exchange.requestSide !== Side.done) exchange.keepsTarget = false
   if (exchange.requestSide === Side.done) finishExchange(exchange, true, now)
   else if (exchange.closesClient) finishExchange(exchange, false, now)
 }
 
 function dropTarget(exchange: Exchange): void {
   const { targetConnection } = exchange
-  if (exchange.isHeadHeld) {
+  if (exchange.isOutHeld) {
     exchange.plane.net.buffers.out.length = 0
+    if (exchange.isHeadHeld) exchange.sentAt = -1
     exchange.isHeadHeld = false
-    exchange.sentAt = -1
+    exchange.isOutHeld = false
   }
   exchange.targetConnection = null
   exchange.isConnecting = false

@@ -9,7 +9,7 @@
  */
 
 import { BodyKind, Field, fieldOf, type RequestHead } from '../http/h1.ts'
-import { tokenByte } from '../http/tables.ts'
+import { tokenByte, valueByte } from '../http/tables.ts'
 import { formatAddress } from '../model/resources.ts'
 import type { OutBuffer } from '../net/buffers.ts'
 import type { RunningListener } from './context.ts'
@@ -120,11 +120,30 @@ function writeKeptFields(exchange: Exchange, out: OutBuffer): void {
   const { head } = exchange
   for (let i = 0; i < head.fieldCount; i++) {
     const isFolded = head.field(i) === Field.folded
-    if (isFolded ? !keepsFolded(exchange, head, i) : !keepsField(exchange, head, i)) continue
-    out.copy(head.bytes, head.nameFrom(i), head.nameTo(i))
-    out.ascii(isFolded ? ':' : ': ')
-    out.copy(head.bytes, head.valueFrom(i), head.valueTo(i))
-    out.ascii('\r\n')
+    const isKept = isFolded ? keepsFolded(exchange, head, i) : keepsField(exchange, head, i)
+    if (isKept) {
+      out.copy(head.bytes, head.nameFrom(i), head.nameTo(i))
+      out.ascii(isFolded ? ':' : ': ')
+      out.copy(head.bytes, head.valueFrom(i), head.valueTo(i))
+    }
+    // Only a Content-Type may go on in the next line, and then it goes on in its own here (RFC 9112, section 5.2).
+    if (head.field(i) === Field.contentType) {
+      while (i + 1 < head.fieldCount && head.field(i + 1) === Field.folded) {
+        i++
+        if (!isKept) continue
+        out.ascii(' ')
+        writeBlanked(head.bytes, head.nameFrom(i), head.nameTo(i), out)
+      }
+    }
+    if (isKept) out.ascii('\r\n')
+  }
+}
+
+/** With spaces for control bytes, as all values have them. */
+function writeBlanked(bytes: Buffer, from: number, to: number, out: OutBuffer): void {
+  for (let at = from; at < to; at++) {
+    if (valueByte[bytes[at]!] === 1) out.copy(bytes, at, at + 1)
+    else out.ascii(' ')
   }
 }
 
@@ -169,6 +188,12 @@ function keepsField(exchange: Exchange, head: RequestHead, i: number): boolean {
       // Hop-by-hop fields, those that the load balancer sets itself, and those that somebody may take for another.
       return false
   }
+}
+
+/** Whether some name is invalid by the service's rule and yet of a kind that goes on where such names do. */
+export function forwardsInvalidNames(head: RequestHead): boolean {
+  for (let i = 0; i < head.fieldCount; i++) if (head.field(i) === Field.other && !isPlainName(head, i)) return true
+  return false
 }
 
 function isPlainName(head: RequestHead, i: number): boolean {

@@ -1,16 +1,20 @@
 /** Where a request wants to go: the forms of its target, its host and path (RFC 9112, section 3.2). */
 
 import { Field, type RequestHead } from '../http/h1.ts'
-import { hostByte, targetByte } from '../http/tables.ts'
+import { ipv6Byte, nameByte, targetByte } from '../http/tables.ts'
 import { forwardedForAddressesMax } from '../model/limits.ts'
 import type { OutBuffer } from '../net/buffers.ts'
 import type { Exchange } from './exchange.ts'
 
 const slash = 0x2f
 const colon = 0x3a
+const openingBracket = 0x5b
+const closingBracket = 0x5d
+const question = 0x3f
 
 /**
- * Fills in host, authority and path. The authority of an absolute target outweighs the Host field.
+ * Fills in host, authority and path. The authority of an absolute target outweighs the Host field, unless that is
+ * preserved: rules then look at the host that the target will see.
  *
  * @returns false when there is no usable host, or the target has a form that means nothing here
  */
@@ -27,7 +31,9 @@ export function readRequestTarget(exchange: Exchange): boolean {
   let at = authorityFrom
   while (at < to && bytes[at] !== slash && bytes[at] !== 0x3f) at++
   exchange.pathFrom = at
-  return at > authorityFrom && readAuthority(exchange, authorityFrom, at)
+  if (at === authorityFrom || !readAuthority(exchange, authorityFrom, at)) return false
+  const { preserveHostHeader } = exchange.listener!.loadBalancer.attributes
+  return !preserveHostHeader || head.meaning.hostAt === -1 || readHostField(exchange)
 }
 
 function readHostField(exchange: Exchange): boolean {
@@ -61,35 +67,62 @@ function isAscii(bytes: Uint8Array, from: number, to: number, text: string): boo
 
 function readNewAuthority(exchange: Exchange, from: number, to: number): boolean {
   const { bytes } = exchange.head
-  let hostTo = to
-  for (let at = from; at < to; at++) if (hostByte[bytes[at]!] === 0) return false
-  const closing = bytes[from] === 0x5b ? bytes.indexOf(0x5d, from) : -1
-  if (bytes[from] === 0x5b && (closing === -1 || closing >= to)) return false
-  for (let at = closing === -1 ? from : closing; at < to; at++) {
-    if (bytes[at] !== colon) continue
-    hostTo = at
-    for (let digit = at + 1; digit < to; digit++) if (bytes[digit]! < 0x30 || bytes[digit]! > 0x39) return false
-    break
-  }
-  if (hostTo === from) return false
+  const hostTo = bytes[from] === openingBracket ? endOfIpv6(bytes, from, to) : endOfName(bytes, from, to)
+  if (hostTo <= from || (hostTo < to && !isPort(bytes, hostTo, to))) return false
   exchange.authority = exchange.head.text(from, to)
   exchange.host = exchange.head.text(from, hostTo).toLowerCase()
   return true
 }
 
-/** The path that rules compare: never the query. Spaces and controls are percent-encoded, as the target gets them. */
-export function pathOf(exchange: Exchange): string {
-  const { head, pathFrom } = exchange
-  const query = head.bytes.indexOf(0x3f, pathFrom)
-  const to = query === -1 || query > head.targetTo ? head.targetTo : query
+/** @returns the position behind it, or -1 */
+function endOfName(bytes: Uint8Array, from: number, to: number): number {
+  let at = from
+  while (at < to && nameByte[bytes[at]!] === 1) at++
+  return at === to || bytes[at] === colon ? at : -1
+}
+
+/** @returns the position behind the closing bracket, or -1 */
+function endOfIpv6(bytes: Uint8Array, from: number, to: number): number {
+  let at = from + 1
+  while (at < to && ipv6Byte[bytes[at]!] === 1) at++
+  if (at === from + 1 || at === to || bytes[at] !== closingBracket) return -1
+  return at + 1 === to || bytes[at + 1] === colon ? at + 1 : -1
+}
+
+/** A colon, and a number that is a port; a colon alone is allowed (RFC 3986, section 3.2.3). */
+function isPort(bytes: Uint8Array, from: number, to: number): boolean {
+  let port = 0
+  for (let at = from + 1; at < to; at++) {
+    const digit = bytes[at]! - 0x30
+    if (digit < 0 || digit > 9) return false
+    port = port * 10 + digit
+    if (port > 65_535) return false
+  }
+  return true
+}
+
+/** Without the query. Spaces and controls are percent-encoded, as the target gets them. */
+export function pathOf({ head, pathFrom }: Exchange): string {
+  const to = endOfPath(head, pathFrom)
   return to === pathFrom ? '/' : targetText(head, pathFrom, to)
 }
 
 /** Without the question mark; '' when there is none. */
-export function queryOf(exchange: Exchange): string {
-  const { head, pathFrom } = exchange
-  const query = head.bytes.indexOf(0x3f, pathFrom)
-  return query === -1 || query >= head.targetTo ? '' : targetText(head, query + 1, head.targetTo)
+export function queryOf({ head, pathFrom }: Exchange): string {
+  const at = endOfPath(head, pathFrom)
+  return at === head.targetTo ? '' : targetText(head, at + 1, head.targetTo)
+}
+
+/** Path and query as one text. */
+export function uriOf({ head, pathFrom }: Exchange): string {
+  const text = targetText(head, pathFrom, head.targetTo)
+  return text === '' || text.startsWith('?') ? `/${text}` : text
+}
+
+function endOfPath({ bytes, targetTo }: RequestHead, from: number): number {
+  let at = from
+  while (at < targetTo && bytes[at] !== question) at++
+  return at
 }
 
 function targetText(head: RequestHead, from: number, to: number): string {

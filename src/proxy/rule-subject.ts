@@ -30,11 +30,12 @@ class RequestSubject implements RuleSubject {
   }
 
   rulePath(): string {
-    return pathOf(this.#request)
+    return beforeFragment(pathOf(this.#request))
   }
 
   ruleQuery(): string {
-    return queryOf(this.#request)
+    const path = pathOf(this.#request)
+    return path.includes('#') ? '' : beforeFragment(queryOf(this.#request))
   }
 
   ruleMethod(): string {
@@ -49,6 +50,12 @@ class RequestSubject implements RuleSubject {
     this.#found = i
     return head.text(head.valueFrom(i), head.valueTo(i))
   }
+}
+
+/** No client should send a fragment; one that does gets no further by it. */
+function beforeFragment(text: string): string {
+  const at = text.indexOf('#')
+  return at === -1 ? text : text.slice(0, at)
 }
 
 const subject = new RequestSubject()

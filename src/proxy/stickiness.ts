@@ -49,13 +49,12 @@ export function chooseTarget(exchange: Exchange, group: TargetGroup, now: number
   const { stickiness } = group.attributes
   if (stickiness !== null) {
     const value = stickyValue(exchange.head, stickiness)
-    if (value !== null) {
-      exchange.hasStickySession = true
-      const tied = tiedTarget(exchange, group, value, now)
-      if (tied !== null) return tied
-      const { slot } = exchange.listener!.loadBalancer
-      plane.counters.countLoadBalancer(slot, LoadBalancerColumn.NonStickyRequestCount, 1)
-    }
+    exchange.hasStickySession = value !== null
+    const tied = value === null ? null : tiedTarget(exchange, group, value, now)
+    if (tied !== null) return tied
+    // First requests of new clients are counted as well.
+    const { slot } = exchange.listener!.loadBalancer
+    plane.counters.countLoadBalancer(slot, LoadBalancerColumn.NonStickyRequestCount, 1)
   }
   return group.takeTarget(plane.states, plane.clock.originMs + now)
 }

@@ -7,7 +7,7 @@
 import { applyRewrite, type CompiledRewrite } from '../routing/rewrite.ts'
 import type { CompiledTransforms } from '../routing/rules.ts'
 import type { Exchange } from './exchange.ts'
-import { pathOf, queryOf } from './request-target.ts'
+import { uriOf } from './request-target.ts'
 
 /** @returns false when one of them matched and its result cannot be sent; nothing is to be forwarded then */
 export function applyTransforms(exchange: Exchange, { hostHeaderRewrite, urlRewrite }: CompiledTransforms): boolean {
@@ -17,8 +17,7 @@ export function applyTransforms(exchange: Exchange, { hostHeaderRewrite, urlRewr
     if (host !== exchange.host) exchange.transformedHost = host
   }
   if (urlRewrite !== null) {
-    const query = queryOf(exchange)
-    const before = query === '' ? pathOf(exchange) : `${pathOf(exchange)}?${query}`
+    const before = uriOf(exchange)
     const uri = rewritten(exchange, urlRewrite, before)
     if (uri === null) {
       exchange.transformedHost = '' // it does not reach the target, and the log shows what did

@@ -92,12 +92,13 @@ export function applyRewrite(rewrite: CompiledRewrite, text: string): RewriteOut
   return isUrlText(result) ? { status: 'TransformSuccess', text: result } : { status: 'TransformInvalidPath', text }
 }
 
-/** Letters, digits, `.` and `-`: nothing that could end the line or change what the target reads. */
+/** Letters, digits, `.`, `-` and `_`: nothing that could end the line or change what the target reads. */
 function isHostText(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i)
     const lower = c | 0x20
-    const isAllowed = (c >= 0x30 && c <= 0x39) || (lower >= 0x61 && lower <= 0x7a) || c === 0x2e || c === 0x2d
+    const isAllowed =
+      (c >= 0x30 && c <= 0x39) || (lower >= 0x61 && lower <= 0x7a) || c === 0x2e || c === 0x2d || c === 0x5f
     if (!isAllowed) return false
   }
   return text !== ''
@@ -106,7 +107,7 @@ function isHostText(text: string): boolean {
 function isUrlText(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i)
-    if (c <= 0x20 || c >= 0x7f) return false
+    if (c <= 0x20 || c === 0x7f) return false // bytes above go on where they came raw, too
   }
   return text.charCodeAt(0) === 0x2f
 }

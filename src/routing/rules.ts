@@ -46,6 +46,21 @@ export function compileRules<Action>(
   return { rules, hasConditions: rules.length > 1, index: new RuleIndex(listener.rules) }
 }
 
+/**
+ * Does beforehand what takes long about `compileRules`: it builds the regular expressions, which are then known.
+ * Between two of them there is time for other things.
+ */
+export function* prepareRules(listener: Listener): Generator<void> {
+  for (const { conditions, transforms } of listener.rules) {
+    for (const condition of conditions) {
+      if (!('regexValues' in condition) || condition.regexValues.length === 0) continue
+      compileCondition(condition)
+      yield
+    }
+    if (compileTransforms(transforms) !== null) yield
+  }
+}
+
 function compileTransforms({ hostHeaderRewrite, urlRewrite }: Transforms): CompiledTransforms | null {
   if (hostHeaderRewrite === null && urlRewrite === null) return null
   return {

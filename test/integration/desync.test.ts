@@ -7,10 +7,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { desyncMitigationModes } from '../../src/model/resources.ts'
+import { fieldValue } from '../support/message-reader.ts'
 import { errorPage } from '../support/pages.ts'
 import { logFields } from '../support/plane.ts'
 import { startScene } from '../support/scene.ts'
-import { answering, sendsAfterRequest } from '../support/target-scripts.ts'
+import { answering, echo, sendsAfterRequest } from '../support/target-scripts.ts'
 
 const get = (fields: string) => `GET / HTTP/1.1\r\nHost: a\r\n${fields}\r\n`
 const inMode = (mode: string) => ({
@@ -124,3 +125,24 @@ test('a chunked response reaches an HTTP/0.9 client without its framing', async 
   await client.send('GET /\r\n')
   assert.equal((await client.readUntilClose()).bytes.toString(), 'hello')
 })
+
+test('a coding that delimits nothing ends the connection, since others may read on until it ends', async t => {
+  const scene = await startScene(t, { targets: [echo] })
+  const client = await scene.client()
+  await client.send(
+    'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n',
+  )
+  const response = await client.readResponse()
+  assert.equal(fieldValue(response.headers, 'connection'), 'close')
+  assert.equal((await client.readUntilClose()).bytes.length, 0)
+  assert.equal(scene.target.connectionCount, 1)
+})
+
+for (const refused of ['TRACE / HTTP/1.1\r\n', `POST / HTTP/1.1\r\nX-Forwarded-For: ${'1,'.repeat(31)}\r\n`]) {
+  test(`whoever is refused and not told to go on has said all: ${refused.slice(0, 5)}`, async t => {
+    const scene = await startScene(t, { targets: [echo] })
+    const client = await scene.client()
+    await client.send(`${refused}Host: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n`)
+    assert.equal(fieldValue((await client.readResponse()).headers, 'connection'), 'close')
+  })
+}

@@ -1,6 +1,7 @@
 /** How bodies are framed towards either side, and how little it matters how the bytes were cut on the way. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { Connection } from '../../src/net/connection.ts'
 import { forwardTo } from '../support/forwarding.ts'
 import { fieldValue } from '../support/message-reader.ts'
 import type { Script } from '../support/misbehaving-target.ts'
@@ -258,4 +259,24 @@ test('a response sent byte by byte reaches the client as if sent at once', async
     seen.push(responses)
   }
   assert.deepEqual(seen[0], seen[1])
+})
+
+test('a body in the smallest chunks is passed on in few writes, and whole', async t => {
+  const chunks = 2_000
+  const { client, target } = await forwardTo(t, answering())
+  const one = await client()
+  await one.send(chunkedPost)
+  let writes = 0
+  const { send } = Connection.prototype
+  t.after(() => {
+    Connection.prototype.send = send
+  })
+  Connection.prototype.send = function (bytes, from, to) {
+    writes++
+    return send.call(this, bytes, from, to)
+  }
+  await one.send(`${'1;\r\nz\r\n'.repeat(chunks)}0\r\n\r\n`)
+  assert.equal((await one.readResponse()).status, 200)
+  assert.equal((await target.receivedRequests(1))[0]!.body.toString(), 'z'.repeat(chunks))
+  assert.ok(writes < 50, `${writes} writes`)
 })

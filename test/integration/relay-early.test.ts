@@ -44,16 +44,17 @@ function graceBegan(context: TestContext, { plane }: Forwarding): Promise<void> 
 
 const early = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly'
 
-test('a target that answers early and reads on keeps its connection, and so does the client', async t => {
+test('a target that answers early and reads on gets the rest; the client keeps its connection, the target does not', async t => {
   const { client, target } = await forwardTo(t, answersEarly(early, true))
   const one = await client()
   await one.send(`${postHead(10)}01234`)
   assert.equal((await one.readResponse()).body.toString(), 'early')
   await one.send(`56789${get}`)
-  assert.equal((await one.readResponse()).body.toString(), 'next')
+  assert.equal((await one.readResponse()).body.toString(), 'early')
   const requests = await target.receivedRequests(2)
   assert.equal(requests[0]!.body.toString(), '0123456789')
-  assert.equal(target.connectionCount, 1)
+  // It may not have read what it answered, and take the rest for a request.
+  assert.equal(target.connectionCount, 2)
 })
 
 test('a target that answers early and says close ends the connection of the client after the answer', async t => {

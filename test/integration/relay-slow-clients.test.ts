@@ -83,7 +83,7 @@ test('a client that never reads what it was sent is not waited for beyond the id
   await plane.publish(forwardingConfig([target.port]).replace('name: web', 'name: other'))
   for (let second = 0; second < 70; second++) plane.clock.advance(1_000)
   const received = (await readAll(client)).toString('latin1')
-  assert.ok(!received.endsWith(body), 'it was cut')
+  assert.ok(received.length < target.requests.length * body.length, 'it was cut')
 })
 
 test('a stop waits for a client that is still reading its answer', async t => {

@@ -56,6 +56,8 @@ const matches: readonly (readonly [pattern: string, target: string, isMatch: boo
   ['/a*b*c', '/a-c-b-c', true],
   ['/a*b*c', '/acb', false],
   ['/a?', '/a?b', false],
+  ['/frag', '/frag#x', true],
+  ['/frag', '/frag#x?y', true],
   ['/q', '/q?', true],
   ['/', 'http://x', true],
   ['/', 'http://x?q', true],
@@ -131,6 +133,29 @@ test('a fixed response is sent as it is configured', async t => {
   assert.equal(counters.loadBalancer(0, 'HTTPCode_ELB_503_Count'), 1)
   assert.equal(counters.loadBalancer(0, 'RequestCount'), 0)
   assert.deepEqual(scene.plane.faults, [])
+})
+
+test('a fixed 204 has neither a body nor a length', async t => {
+  const defaultAction = { type: 'fixed-response', fixedResponse: { statusCode: 204 } }
+  const scene = await startScene(t, { defaultAction })
+  const { headers, status } = await scene.ask(get)
+  assert.equal(status, 204)
+  assert.deepEqual(
+    headers.map(line => line.split(':', 1)[0]),
+    ['Server', 'Date', 'Connection'],
+  )
+})
+
+test('with a preserved Host, rules look at the host that the target will see', async t => {
+  const scene = await startScene(t, {
+    targets: [answering(200, 'public')],
+    attributes: { 'routing.http.preserve_host_header.enabled': 'true' },
+    defaultAction: saying('other'),
+    rules: [{ priority: 1, conditions: [hosts('public.test')], actions: [forwardToApp] }],
+  })
+  assert.equal(await meets(scene, 'http://admin.test/', 'public.test'), 'public')
+  assert.equal(await meets(scene, 'http://public.test/', 'admin.test'), 'other')
+  assert.equal((await scene.ask('GET http://public.test/ HTTP/1.1\r\nHost: a b\r\n\r\n')).status, 400)
 })
 
 test('a fixed response is not padded for browsers, and has no body for HEAD', async t => {
@@ -309,6 +334,18 @@ test('a request under way ends as it began, the next one on its connection meets
     ['GET http://a:80/ HTTP/1.1', '5', 'forward'],
     ['GET http://a:8080/ HTTP/1.1', '9', 'fixed-response'],
   ])
+})
+
+test('a head that takes its time meets what is in force when it is complete, not targets that are gone', async t => {
+  const scene = await startScene(t, { targets: [answering(200, 'old')] })
+  const client = await scene.client()
+  await client.send('GET / HTTP/1.1\r\nHo')
+  await caughtUp()
+  await scene.plane.publish(scene.config({ rules: [rule(9, [paths('/*')], 'new')], addresses: [] }))
+  await client.send('st: a\r\n\r\n')
+  assert.equal((await client.readResponse()).body.toString(), 'new')
+  assert.equal(logFields(await scene.line())[21], '9')
+  assert.equal(scene.target.connectionCount, 0)
 })
 
 test('a new idle timeout holds for connections that are open', async t => {

@@ -89,6 +89,12 @@ test('what does not match goes on as it came, an absolute target too', async t =
   assert.deepEqual(await logged(scene), ['forward', '-', '-', '-'])
 })
 
+test('bytes that clients send raw, an empty query and an underscore get through a rewrite', async t => {
+  const scene = await transforming(t, [url('^/dp/(.*)$', '/p/$1'), host('^my', 'your')])
+  const { uri, host: hostSent } = await sent(scene, '/dp/\xc3\xa9?', 'my_app.example')
+  assert.deepEqual([uri, hostSent], ['/p/é?', 'your_app.example'])
+})
+
 test('a match that changes nothing is a success that the log shows no value for', async t => {
   const scene = await transforming(t, [url('^/(.*)$', '/$1')])
   assert.equal((await sent(scene, '/same')).uri, '/same')

@@ -39,6 +39,7 @@ export function settleFraming(head: RequestHead, hasCoding: boolean, hasLength: 
   const isChunked = hasCoding && readCodings(head, judges)
   const length = hasLength ? readLengths(head, judges) : noLength
   settleBody(head, length, hasCoding, judges)
+  meaning.hasUnusedCoding = hasCoding && !isChunked
   if (hasCoding && hasLength && hasAlike) meaning.classify(Desync.SuspiciousTeClPresent)
   else if (judges && hasCoding && length !== noLength) meaning.classify(Desync.BothTeClPresent)
   if (!isChunked) return
@@ -67,15 +68,9 @@ function readCodings(head: RequestHead, judges: boolean): boolean {
   /** With those that only look like one, and without. */
   let chunkedSeen = 0
   let chunkedCount = 0
-  let owner: Field = Field.other
-  for (let i = 0; i < head.fieldCount; i++) {
-    const kind = kindOf(head, i, owner)
-    owner = ownerOf(head, i, owner)
-    if (kind !== Field.transferEncoding && kind !== Field.likeTransferEncoding) continue
-    const isOurs = kind === Field.transferEncoding
-    const isFolded = head.field(i) === Field.folded
-    const from = isFolded ? head.nameFrom(i) : head.valueFrom(i)
-    const to = isFolded ? head.nameTo(i) : head.valueTo(i)
+  lines.begin(head, Field.transferEncoding, Field.likeTransferEncoding)
+  while (lines.next()) {
+    const { isOurs, from, to } = lines
     // Next to every request that has a coding at all says this and nothing else.
     const names = equalsFolded(bytes, from, to, chunkedToken) ? chunkedAlone : head.text(from, to).split(',')
     for (const coding of names) {
@@ -110,15 +105,9 @@ function readLengths(head: RequestHead, judges: boolean): number {
   /** With those that only look like one, and without. */
   let seen = noLength
   let length = noLength
-  let owner: Field = Field.other
-  for (let i = 0; i < head.fieldCount; i++) {
-    const kind = kindOf(head, i, owner)
-    owner = ownerOf(head, i, owner)
-    if (kind !== Field.contentLength && kind !== Field.likeContentLength) continue
-    const isOurs = kind === Field.contentLength
-    const isFolded = head.field(i) === Field.folded
-    const from = isFolded ? head.nameFrom(i) : head.valueFrom(i)
-    const to = isFolded ? head.nameTo(i) : head.valueTo(i)
+  lines.begin(head, Field.contentLength, Field.likeContentLength)
+  while (lines.next()) {
+    const { isOurs, from, to, i } = lines
     const next = readLength(head.bytes, from, to)
     if (judges) judgeLength(head, seen, next)
     if (seen === noLength && next !== badLength) seen = next
@@ -155,16 +144,49 @@ function judgeLength(head: RequestHead, seen: number, next: number): void {
   else if (seen !== noLength) head.meaning.classify(Desync.MultipleContentLength)
 }
 
-/** A folded line says more of what the line that it continues said: so it is read by those who unfold. */
-function kindOf(head: RequestHead, i: number, owner: Field): Field {
-  return head.field(i) === Field.folded ? owner : head.field(i)
+/** Walks over all that a head says of one kind, by fields of that kind, by those that look like it, and by folded lines. */
+class Lines {
+  /** The field, and its value; of a folded line, all of it. */
+  i = -1
+  from = 0
+  to = 0
+  /** Whether it is of the kind itself. */
+  isOurs = false
+  #head: RequestHead | null = null
+  #own: Field = Field.other
+  #like: Field = Field.other
+  /** The kind that the next line continues if it is folded. */
+  #owner: Field = Field.other
+
+  begin(head: RequestHead, own: Field, like: Field): void {
+    this.i = -1
+    this.#head = head
+    this.#own = own
+    this.#like = like
+    this.#owner = Field.other
+  }
+
+  next(): boolean {
+    const head = this.#head!
+    while (++this.i < head.fieldCount) {
+      const { i } = this
+      const field = head.field(i)
+      const isFolded = field === Field.folded
+      // A folded line says more of what the line that it continues said: so it is read by those who unfold.
+      const kind = isFolded ? this.#owner : field
+      if (!isFolded && !isBlank(head.bytes[head.nameFrom(i)])) this.#owner = field
+      if (kind !== this.#own && kind !== this.#like) continue
+      this.isOurs = kind === this.#own
+      this.from = isFolded ? head.nameFrom(i) : head.valueFrom(i)
+      this.to = isFolded ? head.nameTo(i) : head.valueTo(i)
+      return true
+    }
+    return false
+  }
 }
 
-/** The kind that the next line continues if it is folded. */
-function ownerOf(head: RequestHead, i: number, owner: Field): Field {
-  const isFolded = head.field(i) === Field.folded || isBlank(head.bytes[head.nameFrom(i)])
-  return isFolded ? owner : head.field(i)
-}
+/** One head is read at a time. */
+const lines = new Lines()
 
 /** @returns the length, or `badLength` for anything but digits, or beyond what a double counts exactly */
 export function readLength(bytes: Uint8Array, from: number, to: number): number {

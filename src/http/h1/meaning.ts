@@ -35,6 +35,8 @@ export class RequestMeaning extends ConnectionMeaning {
   contentLength = 0
   /** A coding other than chunked or identity was named. */
   hasUnsupportedCoding = false
+  /** A coding was named and the body has none: to some that means that it lasts until the client closes. */
+  hasUnusedCoding = false
   expectsContinue = false
   isWebSocketUpgrade = false
   isGet = false
@@ -56,6 +58,7 @@ export class RequestMeaning extends ConnectionMeaning {
     this.bodyKind = BodyKind.none
     this.contentLength = 0
     this.hasUnsupportedCoding = false
+    this.hasUnusedCoding = false
     this.expectsContinue = false
     this.isWebSocketUpgrade = false
     this.isGet = false

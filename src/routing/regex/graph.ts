@@ -29,7 +29,7 @@ const Op = {
   anyNotNewline: 11,
 } as const
 
-/** Ours: steps spent on building one automaton: 25 ms, which bounds the pause of a worker that takes over a snapshot. */
+/** Ours: steps spent on building one automaton: 25 ms, the longest that a worker does not serve while it takes over rules. */
 const buildStepsMax = 500_000
 /** Ours: ways through the program, of all its instructions together; only nested optional parts have many. */
 const waysMax = 20_000
