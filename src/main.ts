@@ -1,8 +1,9 @@
 /** Wires the rooms together: the command line, and what a running load balancer is made of. Nothing is decided here. */
 
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { availableParallelism } from 'node:os'
+import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { Command, InvalidArgumentError } from 'commander'
 import { systemClock } from './base/clock.ts'
@@ -14,12 +15,13 @@ import { Publisher } from './control/publisher.ts'
 import { listenerAddresses, StatusReporter } from './control/status.ts'
 import { type StatusServer, startStatusServer } from './control/status-server.ts'
 import { openStore } from './control/store.ts'
-import { watchFiles } from './control/watch-files.ts'
+import { FileWatch } from './control/watch-files.ts'
 import { AnomalyDetector, type TargetReading } from './health/anomaly-detector.ts'
 import { HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
-import type { Resources } from './model/resources.ts'
+import type { Listener, Resources } from './model/resources.ts'
 import { TargetStates } from './model/target-states.ts'
+import { TlsListener } from './net/accept-tls.ts'
 import { whyNotFree } from './net/port-check.ts'
 import { LogDelivery } from './observe/log-delivery.ts'
 import { randomName } from './observe/log-files.ts'
@@ -141,7 +143,8 @@ async function up(files: readonly string[], options: UpOptions): Promise<number>
   let stopped: Promise<void>
   try {
     await running.start(result.config)
-    stopped = stopSignal(() => running.reload(read), options.watch ? files.filter(file => file !== '-') : [])
+    const watched = (pems: readonly string[]) => (options.watch ? [...files.filter(file => file !== '-'), ...pems] : [])
+    stopped = stopSignal(async () => watched(await running.reload(read)), watched(result.files))
   } catch (error) {
     await running.stop(0)
     return refuse(startFailure(error, options))
@@ -204,7 +207,12 @@ class Running {
     await checkPorts([], config.resources)
     this.#folder = await claimDataFolder(data)
     this.#store = openStore(this.#folder.store)
-    this.#cookieKeys = new CookieKeys({ store: this.#store, clock: systemClock, onRotated: () => this.#publishAgain() })
+    this.#cookieKeys = new CookieKeys({
+      store: this.#store,
+      clock: systemClock,
+      onRotated: () => this.#publishAgain(),
+      onTrouble: message => this.say(message),
+    })
     const logs = { folder: this.#folder.logs, token: this.#token, clock: systemClock }
     this.#delivery = new LogDelivery({
       ...logs,
@@ -219,13 +227,13 @@ class Running {
       onFault: event => this.#reporter?.addFault(event),
       onTrouble: message => this.say(message),
     })
-    const { publisher, checker, states } = { publisher: this.#publisher, checker: this.#checker, states: this.#states }
     const reporter = new StatusReporter({
       clock: systemClock,
       version,
-      publisher,
-      checker,
-      states,
+      publisher: this.#publisher,
+      checker: this.#checker,
+      detector: this.#detector,
+      states: this.#states,
       slabs: () => this.#workers!.slabs,
       logFolder: logs.folder,
     })
@@ -234,10 +242,16 @@ class Running {
     await this.#publish(config)
   }
 
-  /** Applies the difference to what is read now; one at a time. What cannot be served leaves all as it is. */
-  reload(read: () => ConfigResult | Promise<ConfigResult>): Promise<void> {
+  /**
+   * Applies the difference to what is read now; one at a time. What cannot be served leaves all as it is.
+   *
+   * @returns further files that it was read from
+   */
+  async reload(read: () => ConfigResult | Promise<ConfigResult>): Promise<readonly string[]> {
+    let named: readonly string[] = []
     this.#changes = this.#changes.then(async () => {
       const result = await read()
+      named = result.files
       if (!result.ok) {
         this.say(`the changed configuration was refused; the running one stays\n${problemText(result.problems)}`)
         return
@@ -252,15 +266,17 @@ class Running {
         this.say(`the changed configuration was refused; the running one stays: ${startFailure(error, this.#options)}`)
       }
     })
-    return this.#changes
+    await this.#changes
+    return named
   }
 
   /** The configuration is the same, what it is published with is not. */
   #publishAgain(): void {
     this.#changes = this.#changes.then(async () => {
       try {
-        await this.#publish(this.#config!)
+        if (this.#config !== null) await this.#publish(this.#config)
       } catch (error) {
+        // Not urgent: the new key seals only a day from now, and the next publication hands it out as well.
         this.say(`new keys for stickiness cookies could not be handed out: ${(error as Error).message}`)
       }
     })
@@ -316,7 +332,7 @@ class Running {
     let errors = 0
     for (const slab of this.#workers!.slabs) {
       requests += slab.target(slot, 'requestsEnded')
-      errors += slab.target(slot, 'HTTPCode_Target_5XX_Count') + slab.target(slot, 'TargetConnectionErrorCount')
+      errors += slab.target(slot, 'HTTPCode_Target_5XX_Count') + slab.target(slot, 'faults')
     }
     return { requests, errors }
   }
@@ -341,7 +357,8 @@ class Running {
     }
     for (const warning of warnings) lines.push(`warning: ${formatProblem(warning)}`)
     const first = resources.loadBalancers[0]?.listeners[0]
-    if (first !== undefined) lines.push(`Ready. Try: curl -v http://127.0.0.1:${first.bindPort}/`)
+    for (const limit of tlsLimits(resources)) lines.push(`note: ${limit}`)
+    if (first !== undefined) lines.push(`Ready. Try: ${curlCommand(first)}`)
     console.log(lines.join('\n'))
     if (this.#options.quiet) return
     const reporter = this.#reporter!
@@ -354,13 +371,18 @@ class Running {
  * Resolves at SIGINT or SIGTERM, or when the terminal is gone that it ran on; meanwhile SIGHUP and saved files reload.
  * A terminal that closes says SIGHUP too, so what tells is that it takes no output any more.
  */
-function stopSignal(reload: () => Promise<void>, watched: readonly string[]): Promise<void> {
-  const onHangUp = () => void reload()
-  const endWatch = watchFiles(watched, onHangUp)
+function stopSignal(reload: () => Promise<readonly string[]>, watched: readonly string[]): Promise<void> {
+  const watch = new FileWatch(watched, onHangUp)
+  function onHangUp(): void {
+    reload().then(files => {
+      // Another configuration may name other files; those in folders that are not there yet come with the next one.
+      for (const file of files) if (existsSync(dirname(file))) watch.include(file)
+    })
+  }
   process.on('SIGHUP', onHangUp)
   return new Promise(resolve => {
     const stop = () => {
-      endWatch()
+      watch.end()
       process.removeListener('SIGHUP', onHangUp)
       process.removeListener('SIGINT', stop)
       process.removeListener('SIGTERM', stop)
@@ -415,6 +437,23 @@ function startFailure(error: unknown, { apiPort }: UpOptions): string {
     return `the API port ${apiPort} is taken, perhaps by another openalb. Choose one with --api-port PORT, or 0 for any`
   }
   return error.message
+}
+
+/** What people should know who read that a listener is HTTPS. */
+function tlsLimits({ loadBalancers }: Resources): string[] {
+  const notes = loadBalancers.flatMap(({ name, listeners }) =>
+    listeners.flatMap(({ port, tls }) => {
+      if (tls === null) return []
+      const limits = new TlsListener(tls, new Uint8Array(48)).limits
+      return limits.map(limit => `load balancer ${name}, port ${port}, ${tls.sslPolicy}: ${limit}`)
+    }),
+  )
+  const isSecure = loadBalancers.some(({ listeners }) => listeners.some(({ tls }) => tls !== null))
+  return isSecure ? ['HTTPS listeners speak HTTP/1.1 only: HTTP/2 is not supported yet', ...notes] : notes
+}
+
+function curlCommand({ protocol, bindPort }: Listener): string {
+  return protocol === 'HTTPS' ? `curl -vk https://localhost:${bindPort}/` : `curl -v http://127.0.0.1:${bindPort}/`
 }
 
 function usedGroups({ loadBalancers }: Resources): Set<string> {

@@ -25,13 +25,13 @@ export function quickConfig({ to, listenPort = 8080, ...options }: QuickOptions)
   if (!isPort(listenPort)) {
     problems.push(problemOutsideText('--listen', `must be a port from 1 to 65535, not ${listenPort}`))
   }
-  if (problems.length > 0) return { ok: false, problems }
+  if (problems.length > 0) return { ok: false, problems, files: [] }
 
   // Through the same door as a file, so that there is one set of rules. JSON is YAML.
   const text = JSON.stringify(quickFile(targets, listenPort))
   const result = parseConfig([{ name: '--to', text }], options)
   if (result.ok) return result
-  return { ok: false, problems: result.problems.map(({ message }) => problemOutsideText('--to', message)) }
+  return { ...result, problems: result.problems.map(({ message }) => problemOutsideText('--to', message)) }
 }
 
 function quickFile(targets: readonly QuickTarget[], listenPort: number) {

@@ -319,7 +319,7 @@ test('all problems of a file come at once, in the order of the file', () => {
   - name: «_
     «listner: []
     listeners:
-      - protocol: «HTTPS
+      - protocol: «HTPS
         port: 8080
         defaultActions: [{ type: forward, targetGroup: «ap }]
 targetGroups:
@@ -334,7 +334,7 @@ targetGroups:
     [
       /name must be .*, not "_"/,
       /unknown key "listner": did you mean "listeners"\? .*/,
-      'protocol HTTPS is not supported yet',
+      'protocol must be HTTP or HTTPS, not "HTPS"',
       /targetGroup names no target group: "ap"; did you mean "app"\?/,
       'port must be a whole number from 1 to 65535, not 0',
       /targets\[1] is registered twice: .*/,

@@ -4,14 +4,18 @@
  */
 
 import { readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
 import { z } from 'zod'
 import { assert } from '../base/assert.ts'
 import type { Resources } from '../model/resources.ts'
 import { buildResources } from './config/build.ts'
+import { Certificates } from './config/certificates.ts'
 import { checkDrafts } from './config/checks.ts'
 import { draftSource, type Report } from './config/draft.ts'
-import { ConfigFile } from './config/schema.ts'
+import { PemTexts, type ReadPem, readPemFile } from './config/pem.ts'
+import { readErrorText } from './config/read-error.ts'
+import { type CertificateOutput, ConfigFile } from './config/schema.ts'
 import { type ConfigProblem, formatLabel, Place, readSource, type Source } from './config/source.ts'
 
 export type { ConfigProblem }
@@ -32,13 +36,26 @@ export type LabKnobs = {
 export type ConfigOptions = {
   /** Added to listener ports below 1024 to give the port that is bound. Not negative. */
   readonly portOffset?: number
+  /** Reads a file of PEM, given its absolute path. */
+  readonly readPem?: ReadPem
+  /** Milliseconds since the epoch; what certificates are valid at. */
+  readonly nowMs?: number
 }
 
-export type ConfigResult =
+export type ConfigResult = (
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] }
+) & {
+  /** PEM files that the texts name, found or not, by their absolute paths: they belong to the configuration. */
+  readonly files: readonly string[]
+}
 
-export type ConfigText = { readonly name: string; readonly text: string }
+export type ConfigText = {
+  readonly name: string
+  readonly text: string
+  /** Where relative paths in it start from: the working directory unless given. */
+  readonly folder?: string
+}
 
 /** Loads files as one configuration. @param files paths; `-` is standard input */
 export async function loadConfig(files: readonly string[], options: ConfigOptions = {}): Promise<ConfigResult> {
@@ -47,47 +64,53 @@ export async function loadConfig(files: readonly string[], options: ConfigOption
   for (const file of files) {
     const name = file === '-' ? '<stdin>' : file
     try {
-      texts.push({ name, text: file === '-' ? await readAll(process.stdin) : await readFile(file, 'utf8') })
+      if (file === '-') texts.push({ name, text: await readAll(process.stdin) })
+      else texts.push({ name, text: await readFile(file, 'utf8'), folder: dirname(file) })
     } catch (error) {
       problems.push(problemOutsideText(name, `cannot be read: ${readErrorText(error)}`))
     }
   }
-  return problems.length > 0 ? { ok: false, problems } : parseConfig(texts, options)
-}
-
-function readErrorText(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT') return 'there is no such file'
-  if (code === 'EISDIR') return 'it is a directory'
-  if (code === 'EACCES') return 'permission denied'
-  return message
+  return problems.length > 0 ? { ok: false, problems, files: [] } : parseConfig(texts, options)
 }
 
 export function problemOutsideText(file: string, message: string): ConfigProblem {
   return { file, line: 0, column: 0, path: '', message, sourceLine: null }
 }
 
-/** As `loadConfig`, from texts at hand. Lists of several texts are joined; a setting stands in one of them. */
-export function parseConfig(texts: readonly ConfigText[], { portOffset = 0 }: ConfigOptions = {}): ConfigResult {
+/**
+ * As `loadConfig`, from texts at hand. Lists of several texts are joined; a setting stands in one of them. The files of
+ * PEM that they name are read; they are small, and no traffic waits for this thread.
+ */
+export function parseConfig(
+  texts: readonly ConfigText[],
+  { portOffset = 0, readPem = readPemFile, nowMs = Date.now() }: ConfigOptions = {},
+): ConfigResult {
   assert(Number.isInteger(portOffset) && portOffset >= 0, 'the port offset is a whole number, not negative')
-  const sources = texts.map(({ name, text }) => readSource(name, text))
+  const sources = texts.map(({ name, text, folder = '.' }) => readSource(name, text, folder))
+  const pems = new PemTexts(readPem)
+  const certificates = new Certificates(pems, nowMs)
   const drafted = sources.map(source => ({ source, ...draftSource(source) }))
   const problems = drafted.flatMap(each => each.problems)
   const warnings: ConfigProblem[] = []
   const files = drafted.flatMap(({ source, draft }) => (draft ? [{ place: new Place(source), value: draft }] : []))
   // With a file missing, names that it would have defined would all seem unknown.
-  if (files.length === sources.length) checkDrafts(files, portOffset, reportTo(problems), reportTo(warnings))
-  if (problems.length > 0) return { ok: false, problems: inOrder(problems, sources) }
+  if (files.length === sources.length) {
+    checkDrafts(files, portOffset, certificates, reportTo(problems), reportTo(warnings))
+  }
+  if (problems.length > 0) return { ok: false, problems: inOrder(problems, sources), files: pems.files }
 
-  const outputs = drafted.flatMap(({ output }) => output ?? [])
-  const knobs = outputs.flatMap(({ lab }) => lab.healthCheckIntervalSecondsMin ?? [])
+  const checked = drafted.flatMap(({ source: { folder }, output }) =>
+    output === null ? [] : { output, findCertificate: (from: CertificateOutput) => certificates.get(folder, from) },
+  )
+  const knobs = checked.flatMap(({ output }) => output.lab.healthCheckIntervalSecondsMin ?? [])
   return {
     ok: true,
     config: {
-      resources: buildResources(outputs, portOffset),
+      resources: buildResources(checked, portOffset),
       lab: { healthCheckIntervalSecondsMin: knobs[0] ?? null },
       warnings: inOrder(warnings, sources),
     },
+    files: pems.files,
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { watchFiles } from './watch-files.ts'
+import { FileWatch } from './watch-files.ts'
 
 function fixture(t: TestContext, ...names: string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'openalb-watch-'))
@@ -12,15 +12,15 @@ function fixture(t: TestContext, ...names: string[]) {
   let saved = 0
   let wake = () => {}
   const watchAll = (...watched: string[]) => {
-    const end = watchFiles(watched.map(at), () => {
+    const watch = new FileWatch(watched.map(at), () => {
       saved++
       wake()
     })
     t.after(() => {
-      end()
+      watch.end()
       rmSync(folder, { recursive: true })
     })
-    return end
+    return watch
   }
   /** Resolves at the next save that is told of; the test's own time limit ends a wait in vain. */
   const nextSave = () =>
@@ -102,6 +102,19 @@ test('other files of the folder are none of its business', async t => {
   writeFileSync(at('a'), '1')
   await saved
   assert.equal(saves(), 1)
+})
+
+test('a file that is included later is told of from then on, and the others as before', async t => {
+  const { at, watchAll, nextSave } = fixture(t, 'a', 'b')
+  const watch = watchAll('a')
+  writeFileSync(at('b'), '1')
+  watch.include(at('b'))
+  watch.include(at('b'))
+  for (const name of ['b', 'a']) {
+    const saved = nextSave()
+    writeFileSync(at(name), '2')
+    await saved
+  }
 })
 
 test('a folder that is not there is the error of the system', t => {

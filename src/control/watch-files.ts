@@ -3,49 +3,82 @@
  * symbolic links, put another file in the place of the old one, and a watch on the old one would never speak again.
  */
 
-import { realpathSync, statSync, watch } from 'node:fs'
+import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** A file may be written in several steps: it has to stay the same for so long. */
 const settleMs = 100
 
-/**
- * @returns ends the watch
- * @throws the system's error when a folder cannot be watched
- */
-export function watchFiles(files: readonly string[], onSaved: () => void): () => void {
-  let reported = versionsOf(files)
-  let seen = reported
-  let timer: NodeJS.Timeout | null = null
-  const look = () => {
-    timer = null
-    const now = versionsOf(files)
-    if (now === reported) return
-    if (now !== seen) {
-      seen = now
-      lookSoon()
-    } else {
-      reported = now
-      onSaved()
+export class FileWatch {
+  readonly #onSaved: () => void
+  /** By folder. */
+  readonly #watchers = new Map<string, FSWatcher>()
+  /** By file: what was last spoken of, and what was last seen. */
+  readonly #reported = new Map<string, string>()
+  readonly #seen = new Map<string, string>()
+  #timer: NodeJS.Timeout | null = null
+  #isEnded = false
+
+  /** @throws the system's error when the folder of a file cannot be watched */
+  constructor(files: readonly string[], onSaved: () => void) {
+    this.#onSaved = onSaved
+    try {
+      for (const file of files) this.include(file)
+    } catch (error) {
+      this.end()
+      throw error
     }
   }
-  const lookSoon = () => {
-    timer ??= setTimeout(look, settleMs)
+
+  /**
+   * Watches this file, too, from its present state on.
+   *
+   * @throws the system's error when its folder cannot be watched
+   */
+  include(file: string): void {
+    if (this.#isEnded || this.#reported.has(file)) return
+    const version = versionOf(file)
+    for (const folder of [dirname(file), dirname(version === missing ? file : realpathSync(file))]) {
+      if (this.#watchers.has(folder)) continue
+      const watcher = watch(folder, () => this.#lookSoon())
+      this.#watchers.set(folder, watcher)
+    }
+    this.#reported.set(file, version)
+    this.#seen.set(file, version)
   }
-  const folders = files.flatMap(file => [dirname(file), dirname(realpathSync(file))])
-  const watchers = [...new Set(folders)].map(folder => watch(folder, lookSoon))
-  return () => {
-    for (const watcher of watchers) watcher.close()
-    if (timer !== null) clearTimeout(timer)
+
+  end(): void {
+    this.#isEnded = true
+    for (const watcher of this.#watchers.values()) watcher.close()
+    if (this.#timer !== null) clearTimeout(this.#timer)
+  }
+
+  #lookSoon(): void {
+    this.#timer ??= setTimeout(() => this.#look(), settleMs)
+  }
+
+  #look(): void {
+    this.#timer = null
+    let isSaved = false
+    let isMoving = false
+    for (const [file, reported] of this.#reported) {
+      const version = versionOf(file)
+      if (version !== reported) isSaved = true
+      if (version !== reported && version !== this.#seen.get(file)) isMoving = true
+      this.#seen.set(file, version)
+    }
+    if (isMoving) this.#lookSoon()
+    else if (isSaved) {
+      for (const [file, version] of this.#seen) this.#reported.set(file, version)
+      this.#onSaved()
+    }
   }
 }
 
-/** Changes whenever one of the files was written or replaced. */
-function versionsOf(files: readonly string[]): string {
-  return files
-    .map(file => {
-      const stat = statSync(file, { throwIfNoEntry: false })
-      return stat === undefined ? 'missing' : `${stat.ino} ${stat.ctimeMs} ${stat.size}`
-    })
-    .join()
+const missing = 'missing'
+
+/** Changes whenever the file is written or replaced. */
+function versionOf(file: string): string {
+  const stat = statSync(file, { throwIfNoEntry: false })
+  return stat === undefined ? missing : `${stat.ino} ${stat.ctimeMs} ${stat.size}`
 }

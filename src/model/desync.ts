@@ -2,8 +2,9 @@
  * How a request may be read differently by two parties, as the access log names it, and what each mitigation mode does
  * about it. The order is the severity within the table; 0 stands for a compliant request.
  *
- * Four reasons of the public library stand for heads that have no safe reading (MissingUri, MissingHeaderColon,
- * PartialHeaderLine, MissingLastEmptyLine). They are malformed here, whatever the mode.
+ * Four reasons of the public library are not among them. MissingUri and MissingHeaderColon stand for heads that have no
+ * safe reading: those are malformed, whatever the mode. What PartialHeaderLine and MissingLastEmptyLine miss is waited
+ * for.
  *
  * @see https://github.com/aws/http-desync-guardian
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html#desync-mitigation-mode

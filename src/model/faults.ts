@@ -11,7 +11,7 @@ export type FaultRow = {
   /** `elb_status_code`; null when the target's status had already been relayed. */
   readonly status: number | null
   /** What the client is sent: a page, a bare status line with no body, or nothing because nobody reads or an answer has begun. */
-  readonly answer: 'page' | 'bare' | 'none'
+  readonly answer: 'page' | 'plainHttpPage' | 'bare' | 'none'
   /** Whether the client connection may live on after the answer. */
   readonly connection: 'keep-alive' | 'close'
   /** `target_processing_time`: the time until the target ended it, or -1 because the load balancer gave up. */
@@ -22,7 +22,10 @@ export type FaultRow = {
   readonly text: string
 }
 
-export type FaultMetric = 'TargetConnectionErrorCount' | 'HTTP_Redirect_Url_Limit_Exceeded_Count'
+export type FaultMetric =
+  | 'TargetConnectionErrorCount'
+  | 'TargetTLSNegotiationErrorCount'
+  | 'HTTP_Redirect_Url_Limit_Exceeded_Count'
 
 const refused = { side: 'client', targetTime: 'unset', metrics: [] } as const
 const badRequest = { ...refused, status: 400, answer: 'page', connection: 'close' } as const
@@ -35,6 +38,7 @@ const badGateway = {
   metrics: [],
 } as const
 const noConnection = { ...badGateway, targetTime: 'unset', metrics: ['TargetConnectionErrorCount'] } as const
+const noTls = { ...badGateway, targetTime: 'unset', metrics: ['TargetTLSNegotiationErrorCount'] } as const
 const afterHead = {
   status: null,
   answer: 'none',
@@ -49,6 +53,7 @@ export const faults = {
   clientDesyncUnreadable: { ...badRequest, text: 'nobody can tell what the request asks for, or where it ends' },
   clientHeadTooLarge: { ...badRequest, text: 'the request head is larger than the 16 K per line or 64 K in all' },
   clientHostMissing: { ...badRequest, text: 'an HTTP/1.1 request without a usable Host header' },
+  clientPlainHttp: { ...badRequest, answer: 'plainHttpPage', text: 'plain HTTP was spoken to an HTTPS listener' },
   clientConnectMethod: { ...badRequest, text: 'CONNECT is not supported' },
   clientUriTooLarge: { ...badRequest, status: 414, text: 'the request line is larger than 16 K' },
   clientTraceMethod: { ...badRequest, status: 405, connection: 'keep-alive', text: 'TRACE is not allowed' },
@@ -163,6 +168,19 @@ export const faults = {
     text: 'the operating system could not open a connection (out of ports or descriptors)',
   },
   connectTimeout: { ...noConnection, status: 504, text: 'the target did not accept the connection within 10 s' },
+  targetTlsHandshakeFailure: {
+    ...noTls,
+    text: 'the target ended the TLS handshake with the alert handshake_failure: most often no cipher in common',
+  },
+  targetTlsProtocolVersion: { ...noTls, text: 'the target and the load balancer have no TLS version in common' },
+  targetTlsAlert: { ...noTls, text: 'the target refused TLS with an alert' },
+  targetTlsNotTls: {
+    ...noTls,
+    text: 'what the target sent in the TLS handshake is not TLS: its port speaks something else',
+  },
+  targetTlsMalformed: { ...noTls, text: 'what the target sent is not valid TLS' },
+  targetTlsClosed: { ...noTls, text: 'the target closed the connection (FIN or RST) within the TLS handshake' },
+  targetTlsTimeout: { ...noTls, status: 504, text: 'the target did not complete the TLS handshake within 10 s' },
   targetClosed: { ...badGateway, text: 'the target closed the connection (FIN) before it had answered' },
   targetReset: { ...badGateway, text: 'the target reset the connection (RST) before it had answered' },
   responseHeadMalformed: { ...badGateway, text: 'the response head of the target is not valid HTTP' },

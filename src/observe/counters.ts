@@ -31,6 +31,7 @@ export const loadBalancerCounters = [
   'DroppedInvalidHeaderRequestCount',
   'ForwardedInvalidHeaderRequestCount',
   'NonStickyRequestCount',
+  'ClientTLSNegotiationErrorCount',
   'readingPaused',
 ] as const
 export type LoadBalancerCounter = (typeof loadBalancerCounters)[number]
@@ -44,6 +45,7 @@ export const targetCounters = [
   'HTTPCode_Target_4XX_Count',
   'HTTPCode_Target_5XX_Count',
   'TargetConnectionErrorCount',
+  'TargetTLSNegotiationErrorCount',
   'connectionsOpened',
   'faults',
 ] as const

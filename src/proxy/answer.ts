@@ -57,6 +57,9 @@ function page(title: string): string {
   return `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n</body>\r\n</html>\r\n`
 }
 
+const plainHttpText = 'The plain HTTP request was sent to HTTPS port'
+const plainHttpPage = `<html>\r\n<head><title>400 ${plainHttpText}</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n<center>${plainHttpText}</center>\r\n</body>\r\n</html>\r\n`
+
 /** Browsers that would show a page of their own in place of a short one. */
 function wantsPadding(exchange: Exchange): boolean {
   const { head } = exchange
@@ -75,7 +78,8 @@ export function sendFaultAnswer(exchange: Exchange, row: FaultRow, status: numbe
     return
   }
   const title = `${status} ${reasons[status]!}`
-  const body = page(title) + (status >= 400 && wantsPadding(exchange) ? padding : '')
+  const own = row.answer === 'plainHttpPage' ? plainHttpPage : page(title)
+  const body = own + (status >= 400 && wantsPadding(exchange) ? padding : '')
   send(exchange, title, date, `Content-Type: text/html\r\nContent-Length: ${body.length}\r\n`, '', body)
 }
 
@@ -118,11 +122,12 @@ export function sendFixedResponse(exchange: Exchange, action: FixedResponseActio
   const status = action.statusCode
   exchange.statusCode = status
   const body = Buffer.from(action.messageBody)
+  const headers = `Content-Type: ${action.contentType}; charset=utf-8\r\nContent-Length: ${body.length}\r\n`
   send(
     exchange,
     `${status} ${fixedReasons[status] ?? ''}`,
     date,
-    `Content-Type: ${action.contentType}; charset=utf-8\r\nContent-Length: ${body.length}\r\n`,
+    status === 204 ? '' : headers, // which by definition has neither (RFC 9110, section 8.6)
     '',
     body.toString('latin1'),
   )

@@ -17,6 +17,7 @@ export function checkRequestHead(exchange: Exchange): FaultCode | null {
   const { meaning } = head
   // First, because the log names the host of refused requests, too.
   const hasHost = readRequestTarget(exchange)
+  if (exchange.listener!.protocol === 'https' && exchange.client!.tls === null) return 'clientPlainHttp'
   const mode = exchange.listener!.loadBalancer.attributes.desyncMitigationMode
   if (isBlocked(meaning.desync, mode)) return 'clientDesyncBlocked'
   if (meaning.isUnreadable) return 'clientDesyncUnreadable'

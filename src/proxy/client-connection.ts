@@ -3,13 +3,12 @@
  * and the clock when it ends. Pipelined requests wait for their turn in a buffer.
  */
 
-import type { Socket } from 'node:net'
 import { type HeadFault, readRequestMeaning } from '../http/h1.ts'
 import { endsConnections } from '../model/desync.ts'
 import type { FaultCode } from '../model/faults.ts'
 import { bulkBytesMin, exchangesPooledMax, halfClosedGraceMs, lingerMs } from '../model/limits.ts'
 import { formatAddress } from '../model/resources.ts'
-import { adoptAccepted } from '../net/accept.ts'
+import type { OpenSocket } from '../net/accept-tls.ts'
 import { Connection, Pause } from '../net/connection.ts'
 import type { LoggedTls } from '../observe/access-log.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
@@ -23,7 +22,7 @@ import { failExchange } from './fail.ts'
 import { finishExchange } from './finish.ts'
 import {
   endRequest,
-  flushTargetHead,
+  flushToTarget,
   relayRequestBytes,
   relayResponse,
   targetClosed,
@@ -31,6 +30,7 @@ import {
   targetEnded,
   targetUnreachable,
 } from './relay.ts'
+import { forwardsInvalidNames } from './request-head.ts'
 import { ruleSubject } from './rule-subject.ts'
 import { traceHeaderFor } from './trace-header.ts'
 
@@ -54,27 +54,32 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   readonly address: string
   readonly traceId: string
   readonly openedAt: number
-  tls: LoggedTls | null = null
+  readonly tls: LoggedTls | null
   readonly #port: ListenerPort
   /** The load balancer that counts this connection, whatever is published meanwhile. */
   readonly #slot: number
   /** From then on, the next request is the last one. Fixed when the connection opens, as the service has it. */
   readonly #keptUntil: number
   #exchange: Exchange | null = null
+  /** When the last exchange ended, or the connection was opened. */
+  #unusedSince: number
   /** Bytes that came before their turn. */
   #held: Buffer | null = null
   /** Everything was said; what still comes is thrown away until the client closes, at the latest then. */
   #lingerUntil = -1
 
-  constructor(plane: PlaneContext, accepted: Socket, port: ListenerPort) {
-    super(plane.net, read => adoptAccepted(accepted, read))
+  /** @param tls null on an HTTP listener, and for a client that speaks HTTP in the clear to an HTTPS one */
+  constructor(plane: PlaneContext, open: OpenSocket, port: ListenerPort, tls: LoggedTls | null) {
+    super(plane.net, open)
+    this.tls = tls
     this.plane = plane
     this.#port = port
-    this.ip = withoutMapping(this.socket.remoteAddress ?? '')
+    this.ip = plainAddress(this.socket.remoteAddress ?? '')
     this.port = this.socket.remotePort ?? 0
     this.address = formatAddress(this.ip, this.port)
     this.traceId = plane.ids.connectionTraceId()
     this.openedAt = this.lastActivity
+    this.#unusedSince = this.openedAt
     this.#slot = port.running.loadBalancer.slot
     this.#keptUntil = this.openedAt + port.running.loadBalancer.attributes.clientKeepAliveSeconds * 1000
     plane.counters.countLoadBalancer(this.#slot, LoadBalancerColumn.connectionsOpened, 1)
@@ -119,7 +124,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
         break
       }
     }
-    if (this.#exchange !== null) flushTargetHead(this.#exchange)
+    if (this.#exchange !== null) flushToTarget(this.#exchange)
   }
 
   #beginExchange(now: number): Exchange {
@@ -147,11 +152,15 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   #routeRequest(exchange: Exchange, now: number): void {
     const { head } = exchange
     exchange.headAt = now
+    // A head may take its time; what it meets is what is in force now, whose targets are still there.
+    exchange.listener = this.#port.running
     readRequestMeaning(head)
     this.#startBody(exchange)
     this.#settleKeepAlive(exchange, now)
     const fault = checkRequestHead(exchange)
     if (fault !== null) {
+      // Who was not told to go on may leave the body out: nobody can tell what comes next.
+      if (head.meaning.expectsContinue && exchange.requestSide !== Side.done) exchange.closesClient = true
       failExchange(exchange, fault, now)
       return
     }
@@ -173,7 +182,9 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   #settleKeepAlive(exchange: Exchange, now: number): void {
     const { meaning, minorVersion } = exchange.head
     // It may have been read differently before it came here, so nothing that follows it is trusted.
-    const isDoubtful = endsConnections(meaning.desync, exchange.listener!.loadBalancer.attributes.desyncMitigationMode)
+    const isDoubtful =
+      meaning.hasUnusedCoding ||
+      endsConnections(meaning.desync, exchange.listener!.loadBalancer.attributes.desyncMitigationMode)
     exchange.keepsTarget = !isDoubtful
     exchange.closesClient =
       isDoubtful ||
@@ -186,13 +197,11 @@ export class ClientConnection extends Connection implements Client, TargetUser {
 
   #countInvalidNames(exchange: Exchange): void {
     const { attributes, slot } = exchange.listener!.loadBalancer
-    this.plane.counters.countLoadBalancer(
-      slot,
-      attributes.dropInvalidHeaderFields
+    const column =
+      attributes.dropInvalidHeaderFields || !forwardsInvalidNames(exchange.head)
         ? LoadBalancerColumn.DroppedInvalidHeaderRequestCount
-        : LoadBalancerColumn.ForwardedInvalidHeaderRequestCount,
-      1,
-    )
+        : LoadBalancerColumn.ForwardedInvalidHeaderRequestCount
+    this.plane.counters.countLoadBalancer(slot, column, 1)
   }
 
   #readBody(exchange: Exchange, bytes: Buffer, at: number, end: number, now: number): number {
@@ -205,7 +214,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
       return end
     }
     if (body.isDone) {
-      flushTargetHead(exchange)
+      flushToTarget(exchange)
       endRequest(exchange, now)
     }
     return next
@@ -243,6 +252,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     if (this.isClosed) return
     // The wait for the next request begins now, however long ago the last byte of this one came.
     this.lastActivity = now
+    this.#unusedSince = now
     this.resume(Pause.congestion)
     if (!isKept || (this.hasEnded && this.#held === null)) this.#closeGently(now)
     // Not from within whatever ended the exchange: its record is about to be used again.
@@ -307,7 +317,8 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     if (this.#lingerUntil !== -1) return this.#lingerUntil
     const { idleTimeoutMs } = this.#port.running.loadBalancer
     const exchange = this.#exchange
-    if (exchange === null) return this.lastActivity + idleTimeoutMs
+    // Empty lines between requests are no sign of life.
+    if (exchange === null) return this.#unusedSince + idleTimeoutMs
     if (exchange.isConnecting) return Number.POSITIVE_INFINITY
     const { targetConnection } = exchange
     const last =
@@ -318,19 +329,22 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   /** Nothing moved for the idle timeout: whose turn it was decides what it is called. */
   override onDeadline(now: number): void {
     const exchange = this.#exchange
-    if (this.#lingerUntil !== -1) this.close()
+    if (this.#lingerUntil !== -1) this.abort()
     else if (exchange === null) this.#closeGently(now)
-    else if (exchange.isTunnel) finishExchange(exchange, false, now)
     else if (exchange.requestSide === Side.head) failExchange(exchange, 'clientHeadTimeout', now)
     else if (exchange.responseSide === Side.done) finishExchange(exchange, false, now)
-    else if (exchange.responseSide === Side.body) {
-      const isClientStalled = this.isCongested
-      failExchange(exchange, isClientStalled ? 'clientStalledDuringResponse' : 'responseStalled', now)
-      // Who read nothing for so long gets no further time to read the rest.
-      if (isClientStalled) this.close()
-    } else if (exchange.requestSide === Side.body && exchange.targetConnection?.isCongested !== true) {
+    else if (exchange.responseSide === Side.body) this.#endStalled(exchange, now)
+    else if (exchange.requestSide === Side.body && exchange.targetConnection?.isCongested !== true) {
       failExchange(exchange, 'clientBodyTimeout', now)
     } else failExchange(exchange, 'targetIdle', now)
+  }
+
+  #endStalled(exchange: Exchange, now: number): void {
+    const isClientStalled = this.isCongested
+    if (exchange.isTunnel) finishExchange(exchange, false, now)
+    else failExchange(exchange, isClientStalled ? 'clientStalledDuringResponse' : 'responseStalled', now)
+    // Who read nothing for so long gets no further time to read the rest.
+    if (isClientStalled) this.abort()
   }
 
   /** The deregistration delay of its target is over. */
@@ -387,7 +401,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
 }
 
 /** An IPv4 client on a dual-stack socket is an IPv4 client. */
-function withoutMapping(address: string): string {
+export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address
 }
 

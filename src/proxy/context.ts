@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import type { FaultCode } from '../model/faults.ts'
 import type { LoadBalancerAttributes, RoutingAction } from '../model/resources.ts'
 import type { TargetStates } from '../model/target-states.ts'
+import type { TlsListener } from '../net/accept-tls.ts'
 import type { NetContext } from '../net/connection.ts'
 import type { CounterSlab } from '../observe/counters.ts'
 import type { LogWriter } from '../observe/log-writer.ts'
@@ -40,6 +41,7 @@ export type RunningLoadBalancer = {
   /** The address that the log calls the node's. */
   readonly nodeIp: string
   readonly log: LogWriter
+  readonly connectionLog: LogWriter
 }
 
 /** A listener of one snapshot, ready to serve. */
@@ -47,6 +49,8 @@ export type RunningListener = {
   readonly loadBalancer: RunningLoadBalancer
   readonly port: number
   readonly protocol: 'http' | 'https'
+  /** Null on HTTP listeners. */
+  readonly tls: TlsListener | null
   readonly rules: CompiledRules<RunningAction>
   readonly serverHeader: boolean
   readonly responseHeaders: RunningResponseHeaders | null

@@ -4,19 +4,23 @@
  */
 
 import { createServer, type Server, type Socket } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../base/clock.ts'
 import { DeadlineWheel } from '../base/deadline-wheel.ts'
-import { resourceId, type TargetGroupArn } from '../model/arns.ts'
+import { type ListenerArn, resourceId, type TargetGroupArn } from '../model/arns.ts'
 import type { FaultCode } from '../model/faults.ts'
 import type { Listener, ResponseHeader, RoutingAction } from '../model/resources.ts'
 import type { Snapshot, SnapshotLoadBalancer } from '../model/snapshot.ts'
+import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
 import type { TargetStates } from '../model/target-states.ts'
+import { TlsHandshake, TlsListener } from '../net/accept-tls.ts'
 import { Buffers } from '../net/buffers.ts'
 import { type CounterSlab, LoadBalancerColumn } from '../observe/counters.ts'
 import type { WorkerLog } from '../observe/log-writer.ts'
-import { compileRules } from '../routing/rules.ts'
+import { compileRules, prepareRules } from '../routing/rules.ts'
 import { CookieSeal } from '../targets/cookie-seal.ts'
 import { TargetRegistry } from '../targets/target-group.ts'
+import { acceptClient } from './accept-client.ts'
 import { ClientConnection, type ListenerPort } from './client-connection.ts'
 import type {
   PlaneContext,
@@ -77,13 +81,17 @@ export class DataPlane {
    * @throws when a port cannot be bound; nothing has changed then
    */
   async publish(snapshot: Snapshot): Promise<void> {
+    for (const listener of snapshot.loadBalancers.flatMap(({ listeners }) => listeners)) {
+      for (const _ of prepareRules(listener)) await setImmediate()
+    }
+    const secured = tlsListeners(snapshot)
     const wanted = new Map(snapshot.loadBalancers.flatMap(portsOf))
     const added = await this.#bindAll([...wanted.keys()].filter(key => !this.#ports.has(key)))
-    this.#registry.apply(snapshot.targetGroups, idleTimeouts(snapshot))
+    this.#registry.apply(snapshot.targetGroups, idleTimeouts(snapshot), backendPolicies(snapshot))
     this.#context.cookies = new CookieSeal(snapshot.cookieKeys)
     const ports = new Map<string, BoundPort>()
     for (const [key, { loadBalancer, listener, address }] of wanted) {
-      const running = this.#runListener(this.#runLoadBalancer(loadBalancer, nodeIpOf(address)), listener)
+      const running = this.#runListener(this.#runLoadBalancer(loadBalancer, nodeIpOf(address)), listener, secured)
       const port = this.#ports.get(key) ?? this.#open(added.get(key)!, running)
       port.running = running
       ports.set(key, port)
@@ -121,6 +129,7 @@ export class DataPlane {
     }
     for (const entry of [...this.#wheel.entries()]) {
       if (entry instanceof ClientConnection) entry.endNow(clock.now())
+      else if (entry instanceof TlsHandshake) entry.close()
     }
     this.#registry.apply([], () => 0)
   }
@@ -164,7 +173,7 @@ export class DataPlane {
       this.#context.counters.countLoadBalancer(slot, LoadBalancerColumn.RejectedConnectionCount, 1)
     })
     server.on('connection', (socket: Socket) => {
-      new ClientConnection(this.#context, socket, port)
+      acceptClient(this.#context, socket, port)
     })
     return port
   }
@@ -177,6 +186,7 @@ export class DataPlane {
   }
 
   #runLoadBalancer(loadBalancer: SnapshotLoadBalancer, nodeIp: string): RunningLoadBalancer {
+    const source = { loadBalancerName: loadBalancer.name, loadBalancerId: loadBalancer.id, nodeIp }
     return {
       slot: loadBalancer.slot,
       resourceId: resourceId(loadBalancer.arn),
@@ -184,21 +194,22 @@ export class DataPlane {
       attributes: loadBalancer.attributes,
       idleTimeoutMs: loadBalancer.attributes.idleTimeoutSeconds * 1000,
       nodeIp,
-      log: this.#options.log.writer({
-        kind: 'access',
-        loadBalancerName: loadBalancer.name,
-        loadBalancerId: loadBalancer.id,
-        nodeIp,
-      }),
+      log: this.#options.log.writer({ kind: 'access', ...source }),
+      connectionLog: this.#options.log.writer({ kind: 'connection', ...source }),
     }
   }
 
-  #runListener(loadBalancer: RunningLoadBalancer, listener: Listener): RunningListener {
+  #runListener(
+    loadBalancer: RunningLoadBalancer,
+    listener: Listener,
+    secured: ReadonlyMap<ListenerArn, TlsListener>,
+  ): RunningListener {
     const { serverHeader, responseHeaders } = listener.attributes
     return {
       loadBalancer,
       port: listener.port,
-      protocol: 'http',
+      protocol: listener.protocol === 'HTTPS' ? 'https' : 'http',
+      tls: secured.get(listener.arn) ?? null,
       rules: compileRules(listener, action => this.#runAction(action)),
       serverHeader,
       responseHeaders: responseHeaders.length === 0 ? null : runResponseHeaders(responseHeaders),
@@ -234,15 +245,10 @@ function splitPortKey(key: string): [host: string, port: number] {
   return [host!, Number(port)]
 }
 
-function idleTimeouts(snapshot: Snapshot): (arn: TargetGroupArn) => number {
+function idleTimeouts({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => number {
   const timeouts = new Map<TargetGroupArn, number>()
-  for (const { listeners, attributes } of snapshot.loadBalancers) {
-    for (const listener of listeners) {
-      for (const action of [listener.defaultAction, ...listener.rules.map(rule => rule.action)]) {
-        if (action.type !== 'forward') continue
-        for (const { arn } of action.targetGroups) timeouts.set(arn, attributes.idleTimeoutSeconds * 1000)
-      }
-    }
+  for (const { listeners, attributes } of loadBalancers) {
+    for (const arn of listeners.flatMap(targetGroupsOf)) timeouts.set(arn, attributes.idleTimeoutSeconds * 1000)
   }
   return arn => timeouts.get(arn) ?? 0
 }
@@ -252,6 +258,30 @@ function runResponseHeaders(headers: readonly ResponseHeader[]): RunningResponse
     names: new Set(headers.map(({ name }) => name.toLowerCase())),
     lines: headers.map(({ name, value }) => `${name}: ${value}\r\n`).join(''),
   }
+}
+
+/** What handshakes need, for each HTTPS listener. @throws what OpenSSL says of a certificate that it will not serve */
+function tlsListeners({ loadBalancers, tlsTicketKeys }: Snapshot): Map<ListenerArn, TlsListener> {
+  const secured = new Map<ListenerArn, TlsListener>()
+  for (const { arn, tls } of loadBalancers.flatMap(({ listeners }) => listeners)) {
+    if (tls !== null) secured.set(arn, new TlsListener(tls, tlsTicketKeys))
+  }
+  return secured
+}
+
+/** The policy towards targets follows from those of the load balancer's listeners. */
+function backendPolicies({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => SslPolicy {
+  const policies = new Map<TargetGroupArn, SslPolicy>()
+  for (const { listeners } of loadBalancers) {
+    const policy = backendPolicy(listeners.flatMap(({ tls }) => (tls === null ? [] : [tls.sslPolicy])))
+    for (const arn of listeners.flatMap(targetGroupsOf)) policies.set(arn, policy)
+  }
+  return arn => policies.get(arn) ?? backendPolicy([])
+}
+
+function targetGroupsOf({ defaultAction, rules }: Listener): TargetGroupArn[] {
+  const actions = [defaultAction, ...rules.map(rule => rule.action)]
+  return actions.flatMap(action => (action.type === 'forward' ? action.targetGroups.map(({ arn }) => arn) : []))
 }
 
 /** All addresses of this machine are one node, known by the loopback address. */

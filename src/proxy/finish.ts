@@ -74,6 +74,9 @@ function count(exchange: Exchange, row: FaultRow | null): void {
     if (row.metrics.includes('TargetConnectionErrorCount')) {
       counters.countTarget(target.slot, TargetColumn.TargetConnectionErrorCount, 1)
     }
+    if (row.metrics.includes('TargetTLSNegotiationErrorCount')) {
+      counters.countTarget(target.slot, TargetColumn.TargetTLSNegotiationErrorCount, 1)
+    }
   }
   if (target !== null && exchange.targetStatusCode >= 200) countTargetStatus(exchange, target.slot)
   else if (exchange.targetStatusCode === -1) countOwnStatus(exchange, slot)

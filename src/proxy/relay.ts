@@ -3,12 +3,13 @@
  * What the target does wrong becomes a fault here.
  */
 
-import { BodyKind, type ResponseHead, readResponseMeaning } from '../http/h1.ts'
+import { BodyKind, Field, type ResponseHead, readResponseMeaning } from '../http/h1.ts'
 import type { FaultCode } from '../model/faults.ts'
 import { bulkBytesMin } from '../model/limits.ts'
-import { Pause } from '../net/connection.ts'
+import { lentBytesMin, Pause } from '../net/connection.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
 import type { TargetConnection } from '../targets/target-connection.ts'
+import type { TlsFailure } from '../targets/target-tls.ts'
 import { type Exchange, Side } from './exchange.ts'
 import { endResponse, failExchange } from './fail.ts'
 import { finishExchange } from './finish.ts'
@@ -17,29 +18,38 @@ import { writeClientHead } from './response-head.ts'
 
 const lastChunk = Buffer.from('0\r\n\r\n')
 
-/** Puts the head into the out buffer; it leaves with what follows it in the same read, at `flushTargetHead`. */
+/** Puts the head into the out buffer; it leaves with what follows it in the same read, at `flushToTarget`. */
 export function holdTargetHead(exchange: Exchange, now: number): void {
   writeTargetHead(exchange, exchange.plane.net.buffers.out)
   exchange.isHeadHeld = true
+  exchange.isOutHeld = true
   exchange.sentAt = now
 }
 
-export function flushTargetHead(exchange: Exchange): void {
-  if (!exchange.isHeadHeld) return
+export function flushToTarget(exchange: Exchange): void {
+  if (!exchange.isOutHeld) return
   exchange.isHeadHeld = false
-  exchange.plane.net.buffers.out.sendTo(exchange.targetConnection!)
+  exchange.isOutHeld = false
+  const targetConnection = exchange.targetConnection!
+  exchange.plane.net.buffers.out.sendTo(targetConnection)
+  if (targetConnection.isCongested) exchange.client!.pause(Pause.congestion)
 }
 
-/** Sends a piece of the request body on; without a target it is thrown away. */
+/**
+ * Passes a piece of the request body on; without a target it is thrown away. Pieces of one read leave together, with
+ * the head if that is still here: a client that sends a byte a chunk must not cost a write for each.
+ */
 export function relayRequestBytes(exchange: Exchange, bytes: Buffer, from: number, to: number): void {
   const { targetConnection } = exchange
   if (targetConnection === null || from === to) return
-  if (exchange.isHeadHeld) {
-    const { out } = exchange.plane.net.buffers
+  const { out, shared } = exchange.plane.net.buffers
+  if (exchange.isHeadHeld || bytes === shared || to - from < lentBytesMin) {
     out.reserve(to - from)
     out.copy(bytes, from, to)
+    exchange.isOutHeld = true
     return
   }
+  flushToTarget(exchange)
   const client = exchange.client!
   client.passOn(bytes, from, to, targetConnection)
   if (targetConnection.isCongested) client.pause(Pause.congestion)
@@ -55,10 +65,21 @@ export function endRequest(exchange: Exchange, now: number): void {
 export function targetConnected(exchange: Exchange, now: number): void {
   exchange.isConnecting = false
   holdTargetHead(exchange, now)
-  flushTargetHead(exchange)
+  flushToTarget(exchange)
+}
+
+const tlsFaults: Readonly<Record<TlsFailure, FaultCode>> = {
+  TLS_HANDSHAKE_FAILURE: 'targetTlsHandshakeFailure',
+  TLS_PROTOCOL_VERSION: 'targetTlsProtocolVersion',
+  TLS_ALERT: 'targetTlsAlert',
+  TLS_NOT_TLS: 'targetTlsNotTls',
+  TLS_MALFORMED: 'targetTlsMalformed',
+  TLS_CLOSED: 'targetTlsClosed',
+  TLS_TIMEOUT: 'targetTlsTimeout',
 }
 
 const connectFaults: Readonly<Record<string, FaultCode>> = {
+  ...tlsFaults,
   ECONNREFUSED: 'targetRefused',
   ECONNRESET: 'targetRefused',
   ETIMEDOUT: 'connectTimeout',
@@ -91,7 +112,12 @@ export function targetEnded(exchange: Exchange, now: number): void {
 export function targetClosed(exchange: Exchange, code: string | null, now: number): void {
   exchange.targetConnection = null
   if (exchange.isTunnel) finishExchange(exchange, false, now)
-  else targetLost(exchange, code === null ? 'targetClosed' : 'targetReset', now)
+  else targetLost(exchange, code === null ? 'targetClosed' : brokenBy(code), now)
+}
+
+/** In TLS 1.3 a target may refuse when the handshake is over for us; an alert then comes in place of the answer. */
+function brokenBy(code: string): FaultCode {
+  return code in tlsFaults ? tlsFaults[code as TlsFailure] : 'targetReset'
 }
 
 function targetLost(exchange: Exchange, beforeAnswer: FaultCode, now: number): void {
@@ -175,12 +201,19 @@ function readResponseHead(
     if (at === size) return -1
   }
   readResponseMeaning(head, exchange.head.meaning.isHead)
-  if (head.meaning.fault !== null || (head.statusCode === 101 && !exchange.head.meaning.isWebSocketUpgrade)) {
+  if (head.meaning.fault !== null || (head.statusCode === 101 && !isUpgradeAsked(exchange, head))) {
     failExchange(exchange, 'responseHeadMalformed', now)
     return -1
   }
   beginResponse(exchange, connection, head, now)
   return at
+}
+
+/** That a 101 need not name its protocol is assumed; one that names another than was asked for is no answer. */
+function isUpgradeAsked(exchange: Exchange, head: ResponseHead): boolean {
+  if (!exchange.head.meaning.isWebSocketUpgrade) return false
+  const at = head.indexOf(Field.upgrade)
+  return at === -1 || head.text(head.valueFrom(at), head.valueTo(at)).toLowerCase() === 'websocket'
 }
 
 function beginResponse(exchange: Exchange, connection: TargetConnection, head: ResponseHead, now: number): void {

@@ -357,7 +357,7 @@ test('a target that is gone closes its idle connections; one that comes back is 
   registry.apply([group([0])], () => 60_000)
   const gone = registry.group(arn).targets[0]!
   let closed = 0
-  const connection = { close: () => closed++ } as unknown as TargetConnection
+  const connection = { retire: () => closed++ } as unknown as TargetConnection
   gone.idle.push(connection, connection)
   registry.apply([group([])], () => 60_000)
   assert.equal(closed, 2)

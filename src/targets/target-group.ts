@@ -4,8 +4,10 @@ import { assertNever } from '../base/assert.ts'
 import type { TargetGroupArn } from '../model/arns.ts'
 import { formatAddress, type TargetGroupAttributes } from '../model/resources.ts'
 import type { SnapshotTarget, SnapshotTargetGroup } from '../model/snapshot.ts'
+import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
 import { TargetStateCode, type TargetStates, weightParity } from '../model/target-states.ts'
 import type { TargetConnection } from './target-connection.ts'
+import { type TargetTls, targetTlsOptions } from './target-tls.ts'
 import { pickWeighted } from './weights.ts'
 
 export class Target {
@@ -20,15 +22,20 @@ export class Target {
   isRegistered = true
   /** How long an unused connection is kept. */
   idleTimeoutMs: number
+  /** Null: it speaks plain HTTP. */
+  readonly tls: TargetTls | null
+  /** The session to resume with the next handshake. */
+  tlsSession: Buffer | null = null
   /** Copied from the states by its target group, while it is eligible. */
   weight = weightParity
 
-  constructor(target: SnapshotTarget, idleTimeoutMs: number) {
+  constructor(target: SnapshotTarget, idleTimeoutMs: number, tls: TargetTls | null = null) {
     this.slot = target.slot
     this.ip = target.ip
     this.port = target.port
     this.address = formatAddress(target.ip, target.port)
     this.idleTimeoutMs = idleTimeoutMs
+    this.tls = tls
   }
 }
 
@@ -186,22 +193,34 @@ export class TargetRegistry {
     return group
   }
 
-  apply(groups: readonly SnapshotTargetGroup[], idleTimeoutMsOf: (arn: TargetGroupArn) => number): void {
+  /** @param backendPolicyOf by which policy the targets of an HTTPS group are spoken to */
+  apply(
+    groups: readonly SnapshotTargetGroup[],
+    idleTimeoutMsOf: (arn: TargetGroupArn) => number,
+    backendPolicyOf: (arn: TargetGroupArn) => SslPolicy = () => backendPolicy([]),
+  ): void {
     const before = this.#targets
     this.#targets = new Map()
     this.#groups = new Map(
       groups.map(group => {
         const idleTimeoutMs = idleTimeoutMsOf(group.arn)
-        const targets = group.targets.map(target => this.#keepOrAdd(before, target, idleTimeoutMs))
+        const tls = group.protocol === 'HTTPS' ? targetTlsOptions(backendPolicyOf(group.arn)) : null
+        const targets = group.targets.map(target => this.#keepOrAdd(before, target, idleTimeoutMs, tls))
         return [group.arn, new TargetGroup(group, targets)]
       }),
     )
-    for (const [slot, target] of before) if (!this.#targets.has(slot)) deregister(target)
+    for (const [slot, target] of before) if (this.#targets.get(slot) !== target) deregister(target)
   }
 
-  #keepOrAdd(before: ReadonlyMap<number, Target>, described: SnapshotTarget, idleTimeoutMs: number): Target {
+  /** A target that is spoken to in another way than before counts as another one: no connection may be kept. */
+  #keepOrAdd(
+    before: ReadonlyMap<number, Target>,
+    described: SnapshotTarget,
+    idleTimeoutMs: number,
+    tls: TargetTls | null,
+  ): Target {
     const known = before.get(described.slot)
-    const target = known ?? new Target(described, idleTimeoutMs)
+    const target = known?.tls === tls ? known : new Target(described, idleTimeoutMs, tls)
     target.idleTimeoutMs = idleTimeoutMs
     this.#targets.set(described.slot, target)
     return target
@@ -210,5 +229,5 @@ export class TargetRegistry {
 
 function deregister(target: Target): void {
   target.isRegistered = false
-  for (const connection of target.idle.splice(0)) connection.close()
+  for (const connection of target.idle.splice(0)) connection.retire()
 }

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { halfClosedGraceMs } from '../../src/model/limits.ts'
+import { makeCertificate } from '../support/certificates.ts'
 import { FaultTests } from '../support/fault-tests.ts'
 import { fullListener } from '../support/full-listener.ts'
 import { assertShape, type LineShape } from '../support/log-line.ts'
@@ -241,6 +242,31 @@ tests.provokes('clientConnectMethod', 'CONNECT is a 400', answering, async scene
     counters: clientError,
   }
 })
+
+tests.provokes(
+  'clientPlainHttp',
+  'plain HTTP to an HTTPS listener is a 400 with a page of its own',
+  { certificates: [makeCertificate({ names: ['a'], keyType: 'p256' })] },
+  async scene => {
+    const client = await scene.client()
+    await client.send(get)
+    const { bytes } = await client.readUntilClose()
+    assert.match(bytes.toString(), /<center>The plain HTTP request was sent to HTTPS port<\/center>/)
+    return {
+      client,
+      answer: null,
+      connection: 'close',
+      line: {
+        ...notRouted,
+        type: 'https',
+        statuses: '400 -',
+        bytes: `${get.length} 370`,
+        request: 'GET https://a:80/ HTTP/1.1',
+      },
+      counters: { ...clientError, ClientTLSNegotiationErrorCount: 1 },
+    }
+  },
+)
 
 tests.provokes('clientTraceMethod', 'TRACE is a 405 that keeps the connection', answering, async scene => {
   const client = await scene.client()

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { FaultCode } from '../../src/model/faults.ts'
 import { responseHeadBytesMax } from '../../src/model/limits.ts'
 import { FaultTests } from '../support/fault-tests.ts'
 import { fullListener } from '../support/full-listener.ts'
@@ -14,6 +15,17 @@ import { errorPage } from '../support/pages.ts'
 import { refusedPort } from '../support/refused-port.ts'
 import { startScene } from '../support/scene.ts'
 import * as scripts from '../support/target-scripts.ts'
+import {
+  alert,
+  answersHello,
+  closesInHandshake,
+  greets,
+  overTls,
+  resetsInHandshake,
+  serverHello,
+  speakTls,
+  stallsInHandshake,
+} from '../support/tls-scripts.ts'
 import { caughtUp, stalled } from '../support/turns.ts'
 
 const tests = new FaultTests()
@@ -28,6 +40,7 @@ const badGateway = { RequestCount: 1, HTTPCode_ELB_5XX_Count: 1, HTTPCode_ELB_50
 const timedOut = { RequestCount: 1, HTTPCode_ELB_5XX_Count: 1, HTTPCode_ELB_504_Count: 1 }
 const relayed = { RequestCount: 1 }
 const notConnected = { connectionsOpened: 1, TargetConnectionErrorCount: 1, faults: 1 }
+const noTls = { connectionsOpened: 1, TargetTLSNegotiationErrorCount: 1, faults: 1 }
 const failed = { connectionsOpened: 1, faults: 1 }
 const failedMidway = { ...failed, HTTPCode_Target_2XX_Count: 1 }
 
@@ -100,6 +113,112 @@ tests.provokes(
     }
   },
 )
+
+const tlsFailures: readonly (readonly [fault: FaultCode, how: string, script: Script])[] = [
+  [
+    'targetTlsHandshakeFailure',
+    'a target that knows none of our ciphers is a 502, with no time taken',
+    overTls(scripts.answering(), { ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305', maxVersion: 'TLSv1.2' }),
+  ],
+  [
+    'targetTlsProtocolVersion',
+    'a target that wants TLS 1.3 and is offered 1.2 is a 502',
+    overTls(scripts.answering(), { minVersion: 'TLSv1.3' }),
+  ],
+  ['targetTlsAlert', 'a target that has trouble of its own (internal_error) is a 502', answersHello(alert(80))],
+  [
+    'targetTlsNotTls',
+    'a target that speaks plain HTTP is a 502',
+    answersHello('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'),
+  ],
+  ['targetTlsMalformed', 'a target that picks a cipher nobody offered is a 502', answersHello(serverHello(0x0005))],
+  ['targetTlsClosed', 'a target that hangs up on the hello is a 502', closesInHandshake],
+]
+
+for (const [fault, how, script] of tlsFailures) {
+  tests.provokes(fault, how, { targets: [script] }, async scene => {
+    await speakTls(scene)
+    const client = await scene.client()
+    await client.send(curl)
+    await scene.recorded(1)
+    await scene.target.closedConnections()
+    assert.deepEqual(scene.target.requests, [])
+    return {
+      client,
+      answer: errorPage('502 Bad Gateway'),
+      connection: 'keep-alive',
+      line: { ...curlLine, target: scene.targetAddress, times: '-1 -1 -1', statuses: '502 -', bytes: '116 277' },
+      counters: badGateway,
+      targetCounters: noTls,
+    }
+  })
+}
+
+tests.provokes(
+  'targetTlsTimeout',
+  'a handshake that takes 10 s is a 504, a moment less is none; connecting has 10 s of its own',
+  { targets: [stallsInHandshake] },
+  async scene => {
+    await speakTls(scene)
+    const client = await scene.client()
+    await client.send(get)
+    await scene.target.acceptedConnections(1)
+    await caughtUp()
+    scene.plane.clock.advance(9_999)
+    assert.equal(scene.plane.states.requestsInFlight(0), 1)
+    assert.deepEqual(scene.plane.faults, [])
+    scene.plane.clock.advance(1)
+    await scene.target.closedConnections()
+    return {
+      client,
+      answer: errorPage('504 Gateway Time-out', { time: '12:00:10' }),
+      connection: 'keep-alive',
+      line: { target: scene.targetAddress, times: '-1 -1 -1', statuses: '504 -', bytes: '27 292', endedMs: 10_000 },
+      counters: timedOut,
+      targetCounters: noTls,
+    }
+  },
+)
+
+const refusals: readonly (readonly [how: string, script: Script, fault: FaultCode])[] = [
+  ['an RST in the handshake', resetsInHandshake, 'targetTlsClosed'],
+  ['a FIN behind half a record', answersHello('\x16\x03'), 'targetTlsClosed'],
+  ['close_notify in place of a hello', answersHello(Uint8Array.of(21, 3, 3, 0, 2, 1, 0)), 'targetTlsClosed'],
+  ['alert handshake_failure', answersHello(alert(40)), 'targetTlsHandshakeFailure'],
+  ['alert insufficient_security', answersHello(alert(71)), 'targetTlsHandshakeFailure'],
+  ['alert protocol_version', answersHello(alert(70)), 'targetTlsProtocolVersion'],
+  ['a hello of SSL 3', answersHello(serverHello(0xc02f, 0x0300)), 'targetTlsProtocolVersion'],
+  ['alert unrecognized_name', answersHello(alert(112)), 'targetTlsAlert'],
+  ['the banner of another protocol', greets, 'targetTlsNotTls'],
+  ['a hello older than RFC 5746, then an alert', answersHello(agedRefusal()), 'targetTlsHandshakeFailure'],
+  [
+    'want of a client certificate, in TLS 1.2',
+    overTls(scripts.answering(), { requestCert: true, maxVersion: 'TLSv1.2' }),
+    'targetTlsHandshakeFailure',
+  ],
+]
+
+/** That hello is no fault: what comes behind it is. */
+function agedRefusal(): Uint8Array {
+  return Buffer.concat([serverHello(0xc02f), alert(40)])
+}
+
+for (const [how, script, fault] of refusals) {
+  test(`a TLS target that answers with ${how} is a 502`, async t => {
+    const scene = await startScene(t, { targets: [script] })
+    await speakTls(scene)
+    assert.equal((await scene.ask(get)).raw.toString(), errorPage('502 Bad Gateway'))
+    assert.deepEqual(scene.plane.faults, [fault])
+    await scene.target.closedConnections()
+  })
+}
+
+test('a refused connection to a TLS target is what it is without TLS', async t => {
+  const scene = await startScene(t, { addresses: [{ id: '127.0.0.1', port: refused }] })
+  await speakTls(scene)
+  assert.equal((await scene.ask(get)).status, 502)
+  assert.deepEqual(scene.plane.faults, ['targetRefused'])
+})
 
 tests.provokes(
   'targetIdle',

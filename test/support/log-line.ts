@@ -24,7 +24,7 @@ export function assertLine(line: string, template: string): void {
 const isQuoted = (field: string): boolean => field.startsWith('"')
 
 export type LineShape = {
-  readonly type?: 'http' | 'ws'
+  readonly type?: 'http' | 'https' | 'ws' | 'wss'
   /** By the scene's clock. */
   readonly createdMs?: number
   readonly endedMs?: number

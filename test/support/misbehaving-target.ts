@@ -3,6 +3,7 @@
  * what happens on one connection; `target-scripts.ts` has the usual ones.
  */
 import { createServer, type Socket } from 'node:net'
+import { createSecureContext, type SecureContextOptions, TLSSocket } from 'node:tls'
 import { within } from './deadline.ts'
 import { EndedEarly, type Framing, fieldValue, MessageReader } from './message-reader.ts'
 
@@ -131,15 +132,47 @@ export class TargetConnection {
   /** Counts from 1, in the order of acceptance. */
   readonly number: number
   requestCount = 0
-  readonly #socket: Socket
-  readonly #reader: MessageReader
+  /** As it was accepted; over TLS, what lies below. */
+  readonly #accepted: Socket
+  #socket: Socket
+  #reader: MessageReader
   readonly #listener: Listener
 
   constructor(socket: Socket, number: number, listener: Listener) {
     this.number = number
+    this.#accepted = socket
     this.#socket = socket
     this.#reader = new MessageReader(socket, null)
     this.#listener = listener
+  }
+
+  /**
+   * Speaks TLS from here on. With `requestCert`, a peer without a certificate is refused.
+   *
+   * @returns null when the handshake failed: the connection is gone then
+   */
+  async startTls(options: SecureContextOptions & { readonly requestCert?: boolean }): Promise<TLSSocket | null> {
+    const { requestCert = false } = options
+    const secureContext = createSecureContext(options)
+    const socket = new TLSSocket(this.#accepted, {
+      isServer: true,
+      secureContext,
+      requestCert,
+      rejectUnauthorized: true,
+    })
+    const settled = Promise.withResolvers<boolean>()
+    socket.once('secure', () => settled.resolve(true))
+    socket.on('error', () => settled.resolve(false))
+    socket.once('close', () => settled.resolve(false))
+    if (!(await settled.promise)) return null
+    this.#socket = socket
+    this.#reader = new MessageReader(socket, null)
+    return socket
+  }
+
+  /** Resolves when the peer has said something, which stays unread, or has closed. */
+  async hears(): Promise<void> {
+    await this.#reader.hasMore('a first byte')
   }
 
   /** The next request with its whole body; null when the peer closed instead, even midway. Waits as long as it takes. */
@@ -177,14 +210,24 @@ export class TargetConnection {
     if (this.#socket.writable) this.#socket.end()
   }
 
+  /** Sends a FIN that TLS does not know of. */
+  endBelowTls(): void {
+    this.#accepted.end()
+  }
+
   /** Sends an RST. */
   reset(): void {
-    this.#socket.resetAndDestroy()
+    this.#accepted.resetAndDestroy()
   }
 
   /** Reads and drops until the peer ends its side. */
   async drain(): Promise<void> {
-    await this.#reader.readToEnd('the peer to close')
+    await this.rest()
+  }
+
+  /** All that comes until the peer ends its side. */
+  async rest(): Promise<Buffer> {
+    return (await this.#reader.readToEnd('the peer to close')).bytes
   }
 
   /** Neither reads nor writes any more until the target is closed. */

@@ -1,6 +1,6 @@
 /** The load balancer's own pages, written out from captured ones; apart from the product's code on purpose. */
 
-const padding = '<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n'
+export const padding = '<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n'
 
 export type PageOptions = {
   readonly connection?: 'keep-alive' | 'close'

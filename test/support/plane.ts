@@ -107,6 +107,13 @@ export class TestPlane {
     return text.split('\n').slice(0, -1)
   }
 
+  /** The connection log so far. */
+  async connectionLines(): Promise<string[]> {
+    await this.#log.close()
+    const text = await readFile(join(this.#folder, 'connection.log'), 'utf8').catch(() => '')
+    return text.split('\n').slice(0, -1)
+  }
+
   async close(): Promise<void> {
     await this.plane.stop(0)
     this.publisher.close()

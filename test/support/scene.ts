@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+import type { MadeCertificate } from './certificates.ts'
 import { type MisbehavingTarget, type Script, startTarget } from './misbehaving-target.ts'
 import { startPlane, type TestPlane } from './plane.ts'
 import { connectClient, type RawClient, type RawResponse } from './raw-client.ts'
@@ -12,6 +13,9 @@ export type SceneOptions = {
   readonly targets?: readonly Script[]
   /** Further targets of `app`, not run by the scene. */
   readonly addresses?: readonly Address[]
+  /** The listener is HTTPS and has these; the first is its default. */
+  readonly certificates?: readonly MadeCertificate[]
+  readonly sslPolicy?: string
   /** The listener's own port. */
   readonly port?: number
   readonly attributes?: Attributes
@@ -26,6 +30,10 @@ export type SceneOptions = {
 
 export type Address = { readonly id: string; readonly port: number }
 type Attributes = Readonly<Record<string, string>>
+
+function httpsOf({ certificates = [], sslPolicy = 'ELBSecurityPolicy-TLS13-1-2-2021-06' }: SceneOptions) {
+  return { protocol: 'HTTPS', sslPolicy, certificates }
+}
 
 export const forwardToApp = { type: 'forward', targetGroup: 'app' }
 
@@ -77,7 +85,7 @@ export class Scene {
           attributes: options.attributes ?? {},
           listeners: [
             {
-              protocol: 'HTTP',
+              ...(options.certificates === undefined ? { protocol: 'HTTP' } : httpsOf(options)),
               port: options.port ?? 80,
               attributes: options.listenerAttributes ?? {},
               defaultActions: [options.defaultAction ?? forwardToApp],

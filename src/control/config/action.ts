@@ -5,6 +5,7 @@
  */
 
 import { z } from 'zod'
+import { stickinessSecondsMax } from '../../model/limits.ts'
 import { fixedResponseContentTypes } from '../../model/resources.ts'
 import { redirectPartProblem } from './redirect.ts'
 import { boundedText, listOf, listOfUpTo, wholeNumber } from './values.ts'
@@ -26,7 +27,7 @@ const WeightedTargetGroup = shape({
 const TargetGroupStickiness = shape({
   // The API's may be left out; but whoever gives a duration alone surely means it to be in force.
   enabled: z.boolean(must('true or false')),
-  durationSeconds: wholeNumber(1, 604_800).optional(),
+  durationSeconds: wholeNumber(1, stickinessSecondsMax).optional(),
 }).meta({ description: 'Whether a client stays with the target group that it got first.' })
 
 const ForwardAction = shape(

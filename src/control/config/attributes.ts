@@ -8,6 +8,7 @@
  */
 
 import { z } from 'zod'
+import { stickinessSecondsMax } from '../../model/limits.ts'
 import { desyncMitigationModes, loadBalancingAlgorithms } from '../../model/resources.ts'
 import { limitedText, tokenCharacter, tokenWords } from './values.ts'
 import { mismatch, notYet, orList, shape, show } from './wording.ts'
@@ -82,12 +83,8 @@ export const ListenerAttributes = shape(
       responseHeaders.map(header => [`routing.http.response.${header}.header_value`, headerValue]),
     ) as Record<HeaderValueKey, typeof headerValue>),
   },
-  new Map(
-    tlsHeaders.map(header => [
-      `routing.http.request.${header}.header_name`,
-      'is for HTTPS listeners: on this one the header is never sent',
-    ]),
-  ),
+  // On HTTP listeners they are never sent at all.
+  notYet(...tlsHeaders.map(header => `routing.http.request.${header}.header_name`)),
 )
 
 export const TargetGroupAttributes = shape(
@@ -95,7 +92,7 @@ export const TargetGroupAttributes = shape(
     'deregistration_delay.timeout_seconds': seconds(0, 3600, '300'),
     'stickiness.enabled': flag('false'),
     'stickiness.type': option(['lb_cookie', 'app_cookie'], 'lb_cookie'),
-    'stickiness.lb_cookie.duration_seconds': seconds(1, 604_800, '86400'),
+    'stickiness.lb_cookie.duration_seconds': seconds(1, stickinessSecondsMax, '86400'),
     'stickiness.app_cookie.cookie_name': limitedText(
       mustBeText('the name of a cookie'),
       0,
@@ -105,7 +102,7 @@ export const TargetGroupAttributes = shape(
     )
       .refine(isNoCookieOfOurs, "must not start with AWSALB: such cookies are the load balancer's own")
       .default(''),
-    'stickiness.app_cookie.duration_seconds': seconds(1, 604_800, '86400'),
+    'stickiness.app_cookie.duration_seconds': seconds(1, stickinessSecondsMax, '86400'),
     'slow_start.duration_seconds': seconds(30, 900, '0'),
     'load_balancing.algorithm.type': option(loadBalancingAlgorithms, 'round_robin'),
     'load_balancing.algorithm.anomaly_mitigation': option(['on', 'off'], 'off'),

@@ -11,11 +11,13 @@ import {
   targetGroupArn,
 } from '../../model/arns.ts'
 import {
+  type Certificate,
   type Condition,
   type ForwardAction,
   type HealthCheck,
   type Listener,
   type ListenerAttributes,
+  type ListenerTls,
   type LoadBalancer,
   type LoadBalancerAttributes,
   noTransforms,
@@ -28,11 +30,13 @@ import {
   type TargetGroupAttributes,
   type Transforms,
 } from '../../model/resources.ts'
+import { defaultSslPolicy } from '../../model/ssl-policies.ts'
 import { canonicalAddress, offsetPort } from './address.ts'
 import { responseHeaders } from './attributes.ts'
 import { canonicalCidr } from './cidr.ts'
 import {
   type ActionOutput,
+  type CertificateOutput,
   type ConditionOutput,
   type ConfigOutput,
   type ForwardOutput,
@@ -44,10 +48,18 @@ import {
   type TransformOutput,
 } from './schema.ts'
 
-export function buildResources(files: readonly ConfigOutput[], portOffset: number): Resources {
+/** What a file says, and the certificates that it names. */
+export type CheckedFile = {
+  readonly output: ConfigOutput
+  readonly findCertificate: (from: CertificateOutput) => Certificate
+}
+
+export function buildResources(files: readonly CheckedFile[], portOffset: number): Resources {
   return {
-    loadBalancers: files.flatMap(file => file.loadBalancers.map(each => buildLoadBalancer(each, portOffset))),
-    targetGroups: files.flatMap(file => file.targetGroups.map(buildTargetGroup)),
+    loadBalancers: files.flatMap(({ output, findCertificate }) =>
+      output.loadBalancers.map(each => buildLoadBalancer(each, { portOffset, findCertificate })),
+    ),
+    targetGroups: files.flatMap(({ output }) => output.targetGroups.map(buildTargetGroup)),
   }
 }
 
@@ -59,7 +71,9 @@ function idOf(...names: readonly (string | number)[]): string {
   return createHash('sha256').update(names.join('/')).digest('hex').slice(0, 16)
 }
 
-function buildLoadBalancer(from: LoadBalancerOutput, portOffset: number): LoadBalancer {
+type ListenerOptions = Pick<CheckedFile, 'findCertificate'> & { readonly portOffset: number }
+
+function buildLoadBalancer(from: LoadBalancerOutput, options: ListenerOptions): LoadBalancer {
   const { name } = from
   const id = idOf('loadbalancer', name)
   // The service's DNS names carry up to ten decimal digits.
@@ -71,7 +85,7 @@ function buildLoadBalancer(from: LoadBalancerOutput, portOffset: number): LoadBa
     dnsName: `${name}-${digits}.${localRegion}.elb.localhost`,
     bind: [from.bind].flat().map(canonicalAddress),
     attributes: buildAttributes(from.attributes),
-    listeners: from.listeners.map(each => buildListener(each, name, id, portOffset)),
+    listeners: from.listeners.map(each => buildListener(each, name, id, options)),
   }
 }
 
@@ -87,7 +101,12 @@ function buildAttributes(from: LoadBalancerOutput['attributes']): LoadBalancerAt
   }
 }
 
-function buildListener(from: ListenerOutput, name: string, loadBalancerId: string, portOffset: number): Listener {
+function buildListener(
+  from: ListenerOutput,
+  name: string,
+  loadBalancerId: string,
+  { portOffset, findCertificate }: ListenerOptions,
+): Listener {
   const { protocol, port } = from
   const id = idOf('listener', name, port)
   const buildRule = ({ priority, conditions, actions, transforms }: RuleOutput): Rule => ({
@@ -100,13 +119,20 @@ function buildListener(from: ListenerOutput, name: string, loadBalancerId: strin
   return {
     arn: listenerArn(name, loadBalancerId, id),
     protocol,
-    tls: null,
+    tls: protocol === 'HTTPS' ? buildTls(from, findCertificate) : null,
     port,
     bindPort: offsetPort(port, portOffset),
     attributes: buildListenerAttributes(from.attributes),
     defaultAction: buildAction(from.defaultActions[0]!),
     rules: from.rules.map(buildRule).sort((one, other) => one.priority - other.priority),
   }
+}
+
+function buildTls(
+  { sslPolicy = defaultSslPolicy, certificates = [] }: ListenerOutput,
+  findCertificate: ListenerOptions['findCertificate'],
+): ListenerTls {
+  return { sslPolicy, certificates: certificates.map(findCertificate) }
 }
 
 function buildListenerAttributes(from: ListenerOutput['attributes']): ListenerAttributes {

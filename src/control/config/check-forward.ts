@@ -1,5 +1,6 @@
 /** Rules within one forward action, and between it and its target groups. */
 
+import { stickinessSecondsMax } from '../../model/limits.ts'
 import {
   type ActionDraft,
   type ForwardDraft,
@@ -55,7 +56,7 @@ function checkDuration({ place, value }: Found<ForwardMap>, report: Report): voi
   const stickiness = value.targetGroupStickiness
   if (stickiness?.enabled !== true || stickiness.durationSeconds !== undefined || !isWhole(stickiness)) return
   const at = place.at('targetGroupStickiness', 'durationSeconds')
-  report(at, 'is missing: it must be a whole number from 1 to 604800 when target groups are sticky')
+  report(at, `is missing: it must be a whole number from 1 to ${stickinessSecondsMax} when target groups are sticky`)
 }
 
 /** The target groups that an action names, each at its name. */

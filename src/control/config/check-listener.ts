@@ -1,20 +1,30 @@
 /** Rules within one listener. */
 
+import type { Certificates } from './certificates.ts'
 import { checkForward } from './check-forward.ts'
 import { checkRule } from './check-rule.ts'
+import { checkTls } from './check-tls.ts'
 import {
   type ActionDraft,
+  type FixedResponseDraft,
   type Found,
   isWhole,
   itemsOf,
   type ListenerDraft,
+  type RedirectDraft,
   type Report,
   type RuleDraft,
 } from './draft.ts'
 import { isRedirectLoop } from './redirect.ts'
 import { checkUnique } from './unique.ts'
 
-export function checkListener(listener: Found<ListenerDraft>, report: Report, warn: Report): void {
+export function checkListener(
+  listener: Found<ListenerDraft>,
+  certificates: Certificates,
+  report: Report,
+  warn: Report,
+): void {
+  checkTls(listener, certificates, report, warn)
   const rules = rulesOf(listener)
   for (const rule of rules) checkRule(rule, report)
   checkUnique(
@@ -24,10 +34,27 @@ export function checkListener(listener: Found<ListenerDraft>, report: Report, wa
   )
   for (const { place, value } of actionsOf(listener)) {
     if (value.type === 'forward') checkForward({ place, value }, report, warn)
-    if (value.type !== 'redirect' || value.redirect === undefined) continue
-    if (!isWhole(value.redirect) || !isRedirectLoop(value.redirect, listener.value.port)) continue
-    report(place.at('redirect'), 'creates a loop: at least one of protocol, host, port and path must change')
+    if (value.type === 'redirect') checkRedirect({ place, value }, listener.value, report)
+    if (value.type === 'fixed-response') checkFixedResponse({ place, value }, report)
   }
+}
+
+/** What the client is sent behind such a head, it would take for the next response. */
+function checkFixedResponse({ place, value }: Found<FixedResponseDraft>, report: Report): void {
+  const { statusCode, messageBody } = value.fixedResponse ?? {}
+  if (!messageBody || (Number(statusCode) !== 204 && Number(statusCode) !== 205)) return
+  report(place.at('fixedResponse').at('messageBody'), `must be left out: a ${statusCode} has no body`)
+}
+
+function checkRedirect(action: Found<RedirectDraft>, listener: ListenerDraft, report: Report): void {
+  const { redirect } = action.value
+  if (redirect === undefined) return
+  const place = action.place.at('redirect')
+  if (listener.protocol === 'HTTPS' && redirect.protocol === 'HTTP') {
+    report(place.at('protocol'), 'must not be HTTP on an HTTPS listener: from there, redirects go to HTTPS only')
+  }
+  if (!isWhole(redirect) || !isRedirectLoop(redirect, listener)) return
+  report(place, 'creates a loop: at least one of protocol, host, port and path must change')
 }
 
 function rulesOf({ place, value }: Found<ListenerDraft>): Found<RuleDraft>[] {

@@ -60,6 +60,8 @@ function checkQuotas(
   checkQuota(place, listeners.length, 'listenersPerLoadBalancer', quotas, report)
   checkQuota(place, rules, 'rulesPerLoadBalancer', quotas, report)
   checkQuota(place, targets, 'targetsPerLoadBalancer', quotas, report)
+  const certificates = listeners.reduce((sum, { value }) => sum + Math.max(0, (value.certificates?.length ?? 0) - 1), 0)
+  checkQuota(place, certificates, 'certificatesPerLoadBalancer', quotas, report)
   if (groups.length > targetGroupsPerLoadBalancerMax) {
     report(place, `uses ${groups.length} target groups, more than the service's ${targetGroupsPerLoadBalancerMax}`)
   }
@@ -73,6 +75,7 @@ function checkQuota(
   report: Report,
 ): void {
   if (count <= quotas[quota]) return
-  const what = quota.slice(0, quota.indexOf('Per'))
+  const noun = quota.slice(0, quota.indexOf('Per'))
+  const what = noun === 'certificates' ? 'certificates beside the default ones' : noun
   report(place, `has ${count} ${what}, more than the quota of ${quotas[quota]} (quotas.${quota} raises it)`)
 }

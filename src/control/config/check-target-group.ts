@@ -15,9 +15,19 @@ export function checkTargetGroup(
   report: Report,
   warn: Report,
 ): void {
+  warnOfPlainProbes(place, value, warn)
   checkTimes(place.at('healthCheck'), value.healthCheck ?? {}, intervalSecondsMin, report)
   checkGroupAttributes({ place: place.at('attributes'), value: value.attributes ?? {} }, report, warn)
   checkTargets(place, value, report)
+}
+
+/** In the service too, checks are by HTTP unless said otherwise. They get no answer where targets speak TLS. */
+function warnOfPlainProbes(place: Place, { protocol, port, healthCheck = {} }: TargetGroupDraft, warn: Report): void {
+  if (protocol !== 'HTTPS' || !isWhole(healthCheck)) return
+  const { port: probed = 'traffic-port' } = healthCheck
+  if (probed !== 'traffic-port' && probed !== port) return
+  const way = 'give healthCheck.port the port of an HTTP server (healthCheck.protocol HTTPS is not supported yet)'
+  warn(place.at('protocol'), `HTTPS is what targets serve on the port that is checked by HTTP, which fails; ${way}`)
 }
 
 function checkTimes(

@@ -70,6 +70,16 @@ test('a redirect with a part that was refused is not called a loop as well', () 
   assertProblems(withRedirect('{ port: «0, statusCode: HTTP_301 }'), [/port must be a port .*/])
 })
 
+for (const status of ['204', '"205"']) {
+  test(`a body is refused for the fixed response ${status}`, () => {
+    const action = (body: string) => `{ type: fixed-response, fixedResponse: { statusCode: ${status}${body} } }`
+    assertProblems(withDefaultAction(action(', messageBody: «x')), [
+      `messageBody must be left out: a ${status.replaceAll('"', '')} has no body`,
+    ])
+    assertValid(withDefaultAction(action('')))
+  })
+}
+
 test('a forward to a group that is not there names the nearest', () => {
   assertProblems(withDefaultAction('{ type: forward, targetGroup: «ap }'), [
     'targetGroup names no target group: "ap"; did you mean "app"?',

@@ -4,6 +4,7 @@
  */
 
 import { loadBalancerSlotsMax, targetSlotsMax } from '../../model/limits.ts'
+import type { Certificates } from './certificates.ts'
 import { checkBindings } from './check-bindings.ts'
 import { checkListener } from './check-listener.ts'
 import { checkReferences } from './check-references.ts'
@@ -15,13 +16,16 @@ import { checkUnique } from './unique.ts'
 export function checkDrafts(
   files: readonly Found<FileDraft>[],
   portOffset: number,
+  certificates: Certificates,
   report: Report,
   warn: Report,
 ): void {
   checkSettings(files, report)
   const all = gather(files)
   for (const group of all.targetGroups) checkTargetGroup(group, all.healthCheckIntervalSecondsMin, report, warn)
-  for (const { listeners } of all.loadBalancers) for (const listener of listeners) checkListener(listener, report, warn)
+  for (const listener of all.loadBalancers.flatMap(({ listeners }) => listeners)) {
+    checkListener(listener, certificates, report, warn)
+  }
   checkNames('load balancer', all.loadBalancers, report)
   checkNames('target group', all.targetGroups, report)
   checkBindings(all, portOffset, report)

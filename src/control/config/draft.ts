@@ -18,10 +18,13 @@ export type FileDraft = Draft<ConfigInput>
 type Item<List> = NonNullable<NonNullable<List> extends readonly (infer T)[] ? T : never>
 export type LoadBalancerDraft = Item<FileDraft['loadBalancers']>
 export type ListenerDraft = Item<LoadBalancerDraft['listeners']>
+export type CertificateDraft = Item<ListenerDraft['certificates']>
 export type RuleDraft = Item<ListenerDraft['rules']>
 export type ConditionDraft = Item<RuleDraft['conditions']>
 export type ActionDraft = Item<ListenerDraft['defaultActions']>
 export type ForwardDraft = Extract<ActionDraft, { readonly type?: 'forward' | undefined }>
+export type RedirectDraft = Extract<ActionDraft, { readonly type?: 'redirect' | undefined }>
+export type FixedResponseDraft = Extract<ActionDraft, { readonly type?: 'fixed-response' | undefined }>
 export type TargetGroupDraft = Item<FileDraft['targetGroups']>
 
 /** A value and where it is. */

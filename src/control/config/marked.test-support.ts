@@ -91,6 +91,15 @@ export function withTransforms(transforms: string): string {
   return withRules(`{ priority: 1, conditions: ${conditions}, actions: ${actions}, transforms: ${transforms} }`)
 }
 
+/** On port 443. @param members with certificates */
+export function withHttps(members: string, action = '{ type: forward, targetGroup: app }'): string {
+  return withLoadBalancer(`listeners:
+      - protocol: HTTPS
+        port: 443
+        defaultActions: [${action}]
+        ${members}${appGroup}`)
+}
+
 /** To `a`, `b` and so on. @param attributes of the target group of that name */
 export function withForward(action: string, attributes: Readonly<Record<string, string>> = {}): string {
   const groups = ['a', 'b', 'c', 'd', 'e', 'f'].map(

@@ -47,12 +47,14 @@ type RedirectParts = {
   readonly path?: string | undefined
 }
 
+type ListenerParts = { readonly protocol?: string | undefined; readonly port?: number | undefined }
+
 /** Whether the client would be sent to where it came from; another query alone does not count as another place. */
-export function isRedirectLoop(redirect: RedirectParts, listenerPort: number | undefined): boolean {
+export function isRedirectLoop(redirect: RedirectParts, listener: ListenerParts): boolean {
   const { protocol = '#{protocol}', host = '#{host}', port = '#{port}', path = '/#{path}' } = redirect
   return (
-    (protocol === '#{protocol}' || protocol === 'HTTP') &&
-    (port === '#{port}' || Number(port) === listenerPort) &&
+    (protocol === '#{protocol}' || protocol === listener.protocol) &&
+    (port === '#{port}' || Number(port) === listener.port) &&
     host === '#{host}' &&
     path === '/#{path}'
   )

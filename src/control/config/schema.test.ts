@@ -71,20 +71,14 @@ const fixed = '{ type: fixed-response, fixedResponse: { statusCode: 200 } }'
 
 testRefused([
   [
-    'protocol HTTPS',
-    listener(`protocol: «HTTPS, port: 443, defaultActions: [${fixed}]`),
-    'protocol HTTPS is not supported yet',
-  ],
-  [
     'another protocol',
     listener(`protocol: «TCP, port: 443, defaultActions: [${fixed}]`),
-    'protocol must be HTTP, not "TCP"',
+    'protocol must be HTTP or HTTPS, not "TCP"',
   ],
   [
-    'an HTTPS listener with all that belongs to it',
-    listener(`protocol: HTTP, port: 1, defaultActions: [${fixed}], «sslPolicy: x, «certificates: [], «tags: []`),
-    'sslPolicy is not supported yet',
-    'certificates is not supported yet',
+    'what listeners of the service have besides',
+    listener(`protocol: HTTP, port: 1, defaultActions: [${fixed}], «mutualAuthentication: {}, «tags: []`),
+    'mutualAuthentication is not supported yet',
     'tags is not supported yet',
   ],
   [
@@ -294,7 +288,11 @@ testRefused([
       `protocolVersion ${version} is not supported yet`,
     ],
   ),
-  ['an HTTPS group', 'targetGroups: [{ name: a, protocol: «HTTPS, port: 1 }]', 'protocol HTTPS is not supported yet'],
+  [
+    'another protocol of a group',
+    'targetGroups: [{ name: a, protocol: «TLS, port: 1 }]',
+    'protocol must be HTTP or HTTPS, not "TLS"',
+  ],
   ['a VPC', withGroup('«vpcId: vpc-1'), 'vpcId is not supported yet'],
   [
     'a health check path without a slash',

@@ -10,6 +10,7 @@ import { targetSlotsMax } from '../../model/limits.ts'
 import { Actions } from './action.ts'
 import { ListenerAttributes, LoadBalancerAttributes, TargetGroupAttributes } from './attributes.ts'
 import { Condition } from './condition.ts'
+import { SslPolicy } from './ssl-policy.ts'
 import { Transform } from './transform.ts'
 import { address, addressWording, limitedText, listOf, port, wholeNumber } from './values.ts'
 import { choice, must, notYet, shape, show } from './wording.ts'
@@ -34,15 +35,30 @@ const Rule = shape(
   notYet('tags'),
 )
 
+const pem = z.string(must('the path of a PEM file, or PEM text')).min(1, 'must not be empty')
+const Certificate = shape(
+  {
+    certificate: pem.meta({ description: 'A PEM file, relative to this one, or PEM text.' }),
+    privateKey: pem.meta({ description: 'Its key, not encrypted: a PEM file or PEM text.' }),
+    certificateChain: pem.optional().meta({ description: 'Those that issued it, each after the one it issued.' }),
+  },
+  new Map([['isDefault', 'follows from the order: the first certificate is the default'], ...notYet('certificateArn')]),
+)
+
 const Listener = shape(
   {
-    protocol: choice(['HTTP'], ['HTTPS']),
+    protocol: choice(['HTTP', 'HTTPS']),
     port,
+    sslPolicy: SslPolicy,
+    certificates: listOf(Certificate, 'certificates')
+      .min(1, 'must hold at least one certificate')
+      .optional()
+      .meta({ description: 'The first is the default; the others are chosen by the name that a client asks for.' }),
     attributes: ListenerAttributes.prefault({}),
     defaultActions: Actions,
     rules: listOf(Rule, 'rules').default([]),
   },
-  notYet('sslPolicy', 'certificates', 'mutualAuthentication', 'tags'),
+  notYet('mutualAuthentication', 'tags'),
 )
 
 const loadBalancerNameWording = must(`${nameWording}, and not start with internal-`)
@@ -134,7 +150,7 @@ const TargetGroup = shape(
   {
     name: z.string(must(nameWording)).regex(new RegExp(`^${namePattern}$`), must(nameWording)),
     targetType: choice(['ip'], ['instance', 'lambda', 'alb']).default('ip'),
-    protocol: choice(['HTTP'], ['HTTPS']),
+    protocol: choice(['HTTP', 'HTTPS']),
     protocolVersion: choice(['HTTP1'], ['HTTP2', 'GRPC']).default('HTTP1'),
     port,
     healthCheck: HealthCheck.prefault({}),
@@ -154,6 +170,8 @@ export const quotaDefaults = {
   listenersPerLoadBalancer: 50,
   targetsPerLoadBalancer: 1000,
   targetsPerTargetGroup: 1000,
+  /** Default certificates do not count. */
+  certificatesPerLoadBalancer: 25,
 }
 export const targetGroupsPerLoadBalancerMax = 100
 
@@ -163,6 +181,7 @@ const Quotas = shape(
     listenersPerLoadBalancer: wholeNumber(1, 1000).default(quotaDefaults.listenersPerLoadBalancer),
     targetsPerLoadBalancer: wholeNumber(1, targetSlotsMax).default(quotaDefaults.targetsPerLoadBalancer),
     targetsPerTargetGroup: wholeNumber(1, targetSlotsMax).default(quotaDefaults.targetsPerTargetGroup),
+    certificatesPerLoadBalancer: wholeNumber(1, 1000).default(quotaDefaults.certificatesPerLoadBalancer),
   },
   new Map([
     ['targetGroupsPerLoadBalancer', `${fixedByService}: ${targetGroupsPerLoadBalancerMax}`],
@@ -170,7 +189,7 @@ const Quotas = shape(
     ['loadBalancersPerTargetGroup', `${fixedByService}: 1`],
     ['conditionValuesPerRule', `${fixedByService}: 5`],
     ['wildcardsPerRule', `${fixedByService}: 6`],
-    ...notYet('loadBalancers', 'targetGroups', 'certificatesPerLoadBalancer'),
+    ...notYet('loadBalancers', 'targetGroups'),
   ]),
 )
 
@@ -202,6 +221,7 @@ export type ConfigInput = z.input<typeof ConfigFile>
 export type ConfigOutput = z.output<typeof ConfigFile>
 export type LoadBalancerOutput = ConfigOutput['loadBalancers'][number]
 export type ListenerOutput = LoadBalancerOutput['listeners'][number]
+export type CertificateOutput = NonNullable<ListenerOutput['certificates']>[number]
 export type RuleOutput = ListenerOutput['rules'][number]
 export type ConditionOutput = RuleOutput['conditions'][number]
 export type TransformOutput = RuleOutput['transforms'][number]

@@ -30,15 +30,24 @@ export type Key = string | number
 
 export type Source = {
   readonly name: string
+  /** Where the paths in it start from. */
+  readonly folder: string
   readonly document: Document.Parsed
   readonly lines: readonly string[]
   readonly lineCounter: LineCounter
 }
 
-export function readSource(name: string, text: string): Source {
+export function readSource(name: string, text: string, folder: string): Source {
   const lineCounter = new LineCounter()
   const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error' })
-  return { name, document, lines: text.split(/\r?\n/), lineCounter }
+  return { name, folder, document, lines: maskKeys(text).split(/\r?\n/), lineCounter }
+}
+
+/** Lines are shown beside problems, and a private key must not be. */
+function maskKeys(text: string): string {
+  return text.replaceAll(/(?<=-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----)(?:(?!-----END ).)*/gs, key =>
+    key.replaceAll(/[^\s]/g, '*'),
+  )
 }
 
 /**

@@ -1,0 +1,74 @@
+/** The certificates of a configuration: checked where they are given, kept for the build. */
+
+import { assert } from '../../base/assert.ts'
+import type { Certificate } from '../../model/resources.ts'
+import {
+  buildCertificate,
+  chainProblem,
+  nameOf,
+  type Readable,
+  readChain,
+  readLeaf,
+  readPrivateKey,
+  validityProblem,
+} from './certificate.ts'
+import type { CertificateDraft, Found, Report } from './draft.ts'
+import type { PemTexts } from './pem.ts'
+import type { CertificateOutput } from './schema.ts'
+import type { Place } from './source.ts'
+
+export class Certificates {
+  readonly #pems: PemTexts
+  readonly #nowMs: number
+  readonly #good = new Map<string, Certificate>()
+
+  constructor(pems: PemTexts, nowMs: number) {
+    this.#pems = pems
+    this.#nowMs = nowMs
+  }
+
+  /** @returns null when something is missing or wrong with it, which is then reported */
+  check({ place, value }: Found<CertificateDraft>, report: Report, warn: Report): Certificate | null {
+    const leaf = this.#read(place.at('certificate'), value.certificate, readLeaf, report)
+    const key = this.#read(place.at('privateKey'), value.privateKey, readPrivateKey, report)
+    const isChained = 'certificateChain' in value
+    const chain = isChained ? this.#read(place.at('certificateChain'), value.certificateChain, readChain, report) : []
+    const isKeyOfAnother = leaf !== null && key !== null && !leaf.checkPrivateKey(key)
+    if (isKeyOfAnother) {
+      report(place.at('privateKey'), `does not belong to the certificate, which is ${nameOf(leaf)}`)
+    }
+    const misplaced = leaf === null || chain === null ? null : chainProblem(leaf, chain)
+    if (misplaced !== null) report(place.at('certificateChain'), misplaced)
+    if (leaf === null || key === null || chain === null || isKeyOfAnother || misplaced !== null) return null
+
+    const invalid = validityProblem(leaf, this.#nowMs)
+    if (invalid !== null) warn(place.at('certificate'), invalid)
+    for (const issuer of chain) {
+      const invalid = validityProblem(issuer, this.#nowMs)
+      if (invalid !== null) warn(place.at('certificateChain'), `holds ${nameOf(issuer)}, which ${invalid}`)
+    }
+    const certificate = buildCertificate(leaf, chain, key)
+    this.#good.set(idOf(place.source.folder, value), certificate)
+    return certificate
+  }
+
+  #read<T>(place: Place, given: string | undefined, read: (text: string) => Readable<T>, report: Report): T | null {
+    // The schema has said that it is missing or no text.
+    if (given === undefined || given === '') return null
+    const { text, problem } = this.#pems.find(place.source.folder, given)
+    const readable = problem === null ? read(text) : { value: null, problem }
+    if (readable.problem !== null) report(place, readable.problem)
+    return readable.value
+  }
+
+  /** One that was checked. */
+  get(folder: string, from: CertificateOutput): Certificate {
+    const certificate = this.#good.get(idOf(folder, from))
+    assert(certificate !== undefined, 'a certificate is checked before it is built')
+    return certificate
+  }
+}
+
+function idOf(folder: string, { certificate, privateKey, certificateChain }: CertificateDraft): string {
+  return JSON.stringify([folder, certificate, privateKey, certificateChain])
+}
