@@ -1,5 +1,5 @@
 import { test } from 'node:test'
-import { assertProblems, assertValid, withConditions } from './marked.test-support.ts'
+import { assertProblems, assertValid, withConditions, withRules } from './marked.test-support.ts'
 
 const values = {
   'path-pattern': '[/a]',
@@ -73,4 +73,16 @@ test('characters of regular expressions and header names are no wildcards', () =
     withConditions(`[{ field: path-pattern, regexValues: ["a*b*c?d?e*f*g*"] },
             { field: http-header, httpHeaderName: "*******", values: [a] }]`),
   )
+})
+
+test('transforms are refused where no target would see what they change', () => {
+  const rule = (action: string) =>
+    withRules(`{ priority: 1, conditions: [{ field: path-pattern, values: [/a] }], actions: [${action}],
+            transforms: «[{ type: url-rewrite, urlRewrite: { rewrites: [{ regex: ^/a, replace: /b }] } }] }`)
+  for (const [type, action] of [
+    ['redirect', '{ type: redirect, redirect: { path: /c, statusCode: HTTP_301 } }'],
+    ['fixed-response', '{ type: fixed-response, fixedResponse: { statusCode: 200 } }'],
+  ] as const) {
+    assertProblems(rule(action), [`transforms serve a forward action only: they would change nothing about a ${type}`])
+  }
 })

@@ -23,6 +23,14 @@ export function checkRule({ place, value }: Found<RuleDraft>, report: Report): v
     report,
     (type, first) => `must differ within a rule: ${type} is also at ${first}`,
   )
+  checkTransformsServe({ place, value }, report)
+}
+
+/** What the service makes of them without a target is not known, so they are not taken for nothing. */
+function checkTransformsServe({ place, value }: Found<RuleDraft>, report: Report): void {
+  const [action] = value.actions ?? []
+  if (action?.type === undefined || action.type === 'forward' || (value.transforms ?? []).length === 0) return
+  report(place.at('transforms'), `serve a forward action only: they would change nothing about a ${action.type}`)
 }
 
 function checkConditions(place: Place, all: readonly Found<ConditionDraft>[], report: Report): void {
