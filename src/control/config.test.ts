@@ -60,6 +60,7 @@ test('a file becomes resources, with every default of the service filled in', ()
     xffHeaderProcessingMode: 'preserve',
     xffClientPort: false,
     dropInvalidHeaderFields: false,
+    tlsHeaders: false,
     desyncMitigationMode: 'defensive',
   })
   assert.equal(listener!.port, 80)

@@ -33,6 +33,8 @@ export type LoadBalancerAttributes = {
   readonly xffClientPort: boolean
   /** `routing.http.drop_invalid_header_fields.enabled` */
   readonly dropInvalidHeaderFields: boolean
+  /** `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`; without effect on HTTP listeners. */
+  readonly tlsHeaders: boolean
   /** `routing.http.desync_mitigation_mode` */
   readonly desyncMitigationMode: DesyncMitigationMode
 }

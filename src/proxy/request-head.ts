@@ -16,6 +16,9 @@ import type { RunningListener } from './context.ts'
 import type { Client, Exchange } from './exchange.ts'
 import { encodedBytesMax, writeEncoded } from './request-target.ts'
 
+/** A target that was told to expect them must not get a client's own instead. */
+const tlsHeaders = ['x-amzn-tls-version', 'x-amzn-tls-cipher-suite']
+
 /** Room for everything that is added to a client's head. */
 const addedBytesMax = 1024
 
@@ -43,6 +46,10 @@ export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
   } else if (!attributes.preserveHostHeader || head.meaning.hostAt === -1) {
     out.ascii('\r\nHost: ')
     out.ascii(hostForTarget(exchange.host, exchange.authority, listener))
+  }
+  const { tls } = exchange.client!
+  if (attributes.tlsHeaders && tls !== null) {
+    out.ascii(`\r\nX-Amzn-Tls-Version: ${tls.protocol}\r\nX-Amzn-Tls-Cipher-Suite: ${tls.cipher}`)
   }
   out.ascii('\r\nX-Amzn-Trace-Id: ')
   out.ascii(exchange.traceId)
@@ -175,6 +182,7 @@ function keepsField(exchange: Exchange, head: RequestHead, i: number): boolean {
     case Field.setCookie:
     case Field.server:
       if (attributes.dropInvalidHeaderFields && !head.hasPlainNamesOnly && !isPlainName(head, i)) return false
+      if (attributes.tlsHeaders && tlsHeaders.includes(nameOf(head, i))) return false
       return meaning.nominated === null || !meaning.nominated.includes(nameOf(head, i))
     case Field.host:
       return attributes.preserveHostHeader && exchange.transformedHost === ''

@@ -85,6 +85,18 @@ test('a request over TLS tells the target so, and both logs how it was secured',
   )
 })
 
+test('the target is told of version and cipher where that is asked for, and never what a client makes up', async t => {
+  const attributes = { 'routing.http.x_amzn_tls_version_and_cipher_suite.enabled': 'true' }
+  const own = ['x-amzn-tls-version: SSLv2', 'X-Amzn-Tls-Cipher-Suite: none']
+  const scene = await startScene(t, { targets: [echo], certificates: [ecdsa], attributes })
+  const socket = await secure(t, scene, { maxVersion: 'TLSv1.2' })
+  const answer = await ask(socket, get(...own), '\r\nConnection: keep-alive')
+  const lines = answer.split('\r\n').filter(line => /^x-amzn-tls/i.test(line))
+  assert.deepEqual(lines, ['X-Amzn-Tls-Version: TLSv1.2', 'X-Amzn-Tls-Cipher-Suite: ECDHE-ECDSA-AES128-GCM-SHA256'])
+  const plain = await startScene(t, { targets: [echo], attributes })
+  assert.doesNotMatch((await plain.ask(get(...own))).body.toString(), /x-amzn-tls/i)
+})
+
 test('a session that is resumed shows no certificate', async t => {
   const scene = await startScene(t, { targets: [answering(200, 'ok')], certificates: [ecdsa] })
   const first = await secure(t, scene)

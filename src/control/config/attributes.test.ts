@@ -109,7 +109,6 @@ const onlyDefault: readonly [frame: (text: string) => string, key: string, byDef
   [ofLoadBalancer, 'deletion_protection.enabled', 'false', 'true'],
   [ofLoadBalancer, 'ipv6.deny_all_igw_traffic', 'false', 'true'],
   [ofLoadBalancer, 'load_balancing.cross_zone.enabled', 'true', 'false'],
-  [ofLoadBalancer, 'routing.http.x_amzn_tls_version_and_cipher_suite.enabled', 'false', 'true'],
   [ofLoadBalancer, 'routing.http2.enabled', 'true', 'false'],
   [ofLoadBalancer, 'waf.fail_open.enabled', 'false', 'true'],
   [ofLoadBalancer, 'zonal_shift.config.enabled', 'false', 'true'],

@@ -97,6 +97,7 @@ function buildAttributes(from: LoadBalancerOutput['attributes']): LoadBalancerAt
     xffHeaderProcessingMode: from['routing.http.xff_header_processing.mode'],
     xffClientPort: from['routing.http.xff_client_port.enabled'] === 'true',
     dropInvalidHeaderFields: from['routing.http.drop_invalid_header_fields.enabled'] === 'true',
+    tlsHeaders: from['routing.http.x_amzn_tls_version_and_cipher_suite.enabled'] === 'true',
     desyncMitigationMode: from['routing.http.desync_mitigation_mode'],
   }
 }
