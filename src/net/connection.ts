@@ -4,6 +4,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import type { DeadlineWheel, Watched } from '../base/deadline-wheel.ts'
 import type { Buffers } from './buffers.ts'
@@ -141,10 +142,13 @@ export abstract class Connection implements Watched {
     this.#closed()
   }
 
-  /** Closes at once and lets go of what was not read yet, which the kernel would otherwise keep for minutes. */
+  /**
+   * Closes at once and lets go of what was not read yet, which the kernel would otherwise keep for minutes. A socket
+   * with TLS on it cannot be reset; it just closes.
+   */
   abort(): void {
     if (this.isClosed) return
-    if (this.socket.writableLength > 0) this.socket.resetAndDestroy()
+    if (this.socket.writableLength > 0 && !(this.socket instanceof TLSSocket)) this.socket.resetAndDestroy()
     this.close()
   }
 

@@ -15,7 +15,7 @@ import { padding } from '../support/pages.ts'
 import { logFields } from '../support/plane.ts'
 import { type Scene, startScene } from '../support/scene.ts'
 import { answering, echo } from '../support/target-scripts.ts'
-import { until } from '../support/turns.ts'
+import { caughtUp, until } from '../support/turns.ts'
 
 const ecdsa = makeCertificate({ names: ['a.example', '*.wild.example'], keyType: 'p256' })
 const other = makeCertificate({ names: ['b.example'], keyType: 'rsa2048' })
@@ -217,4 +217,20 @@ test('a client that says close_notify behind its request still gets the answer',
   const answered = ask(socket, get(), 'ok')
   socket.end()
   assert.match(await answered, /^HTTP\/1\.1 200 /)
+})
+
+test('a client that never reads its answer is closed at the idle timeout, and nobody else notices', async t => {
+  const scene = await startScene(t, { targets: [answering(200, 'x'.repeat(2 ** 24))], certificates: [ecdsa] })
+  const deaf = await secure(t, scene)
+  deaf.pause()
+  deaf.on('error', () => {})
+  deaf.write(get())
+  await scene.target.receivedRequests(1)
+  for (let second = 0; second < 70; second++) {
+    await caughtUp()
+    scene.plane.clock.advance(1_000)
+  }
+  await scene.recorded(1)
+  assert.deepEqual(scene.plane.faults, ['clientStalledDuringResponse'])
+  assert.match(await ask(await secure(t, scene), get(), 'xxx'), /^HTTP\/1\.1 200 /)
 })
