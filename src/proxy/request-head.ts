@@ -47,10 +47,7 @@ export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
     out.ascii('\r\nHost: ')
     out.ascii(hostForTarget(exchange.host, exchange.authority, listener))
   }
-  const { tls } = exchange.client!
-  if (attributes.tlsHeaders && tls !== null) {
-    out.ascii(`\r\nX-Amzn-Tls-Version: ${tls.protocol}\r\nX-Amzn-Tls-Cipher-Suite: ${tls.cipher}`)
-  }
+  if (attributes.tlsHeaders) writeTlsHeaders(exchange.client!, out)
   out.ascii('\r\nX-Amzn-Trace-Id: ')
   out.ascii(exchange.traceId)
   out.ascii(
@@ -90,6 +87,11 @@ function writeForwardedFor(exchange: Exchange, out: OutBuffer): void {
   if (!isFirst) out.ascii(', ')
   out.ascii(clientAddress(client, exchange.listener!.loadBalancer.attributes.xffClientPort))
   out.ascii('\r\n')
+}
+
+function writeTlsHeaders({ tls }: Client, out: OutBuffer): void {
+  if (tls === null) return
+  out.ascii(`\r\nX-Amzn-Tls-Version: ${tls.protocol}\r\nX-Amzn-Tls-Cipher-Suite: ${tls.cipher}`)
 }
 
 function clientAddress(client: Client, withPort: boolean): string {
