@@ -21,7 +21,7 @@ import { HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
 import type { Listener, Resources } from './model/resources.ts'
 import { TargetStates } from './model/target-states.ts'
-import { TlsListener } from './net/accept-tls.ts'
+import { sslPolicyLimits } from './net/accept-tls.ts'
 import { whyNotFree } from './net/port-check.ts'
 import { LogDelivery } from './observe/log-delivery.ts'
 import { randomName } from './observe/log-files.ts'
@@ -444,8 +444,9 @@ function tlsLimits({ loadBalancers }: Resources): string[] {
   const notes = loadBalancers.flatMap(({ name, listeners }) =>
     listeners.flatMap(({ port, tls }) => {
       if (tls === null) return []
-      const limits = new TlsListener(tls, new Uint8Array(48)).limits
-      return limits.map(limit => `load balancer ${name}, port ${port}, ${tls.sslPolicy}: ${limit}`)
+      return sslPolicyLimits(tls.sslPolicy).map(
+        limit => `load balancer ${name}, port ${port}, ${tls.sslPolicy}: ${limit}`,
+      )
     }),
   )
   const isSecure = loadBalancers.some(({ listeners }) => listeners.some(({ tls }) => tls !== null))

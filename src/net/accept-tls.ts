@@ -14,7 +14,7 @@ import { assert } from '../base/assert.ts'
 import type { Watched } from '../base/deadline-wheel.ts'
 import type { CertificateArn } from '../model/arns.ts'
 import type { ListenerTls } from '../model/resources.ts'
-import { findSslPolicy, type TlsProtocol } from '../model/ssl-policies.ts'
+import { findSslPolicy, type SslPolicy, type TlsProtocol } from '../model/ssl-policies.ts'
 import { readByEvents } from './accept.ts'
 import type { NetContext, SocketRead } from './connection.ts'
 import { CertificateChoice, type Choice, ServerCertificate } from './tls/certificate-choice.ts'
@@ -58,10 +58,19 @@ export type TlsHandlers = {
   onFailed(failure: TlsFailure): void
 }
 
+/** What of a predefined policy the TLS library cannot do, as clauses; empty when it can do all. */
+export function sslPolicyLimits(name: string): readonly string[] {
+  return policyOptions(policyNamed(name)).limits
+}
+
+function policyNamed(name: string): SslPolicy {
+  const policy = findSslPolicy(name)
+  assert(policy !== null, 'a validated listener has a predefined policy')
+  return policy
+}
+
 /** A listener's certificates and policy, ready for handshakes. A publication replaces it; connections keep theirs. */
 export class TlsListener {
-  /** What of the policy the TLS library cannot do, as clauses; empty when it can do all. */
-  readonly limits: readonly string[]
   readonly #policy: PolicyOptions
   readonly #ticketKeys: Uint8Array
   readonly #choice: CertificateChoice
@@ -75,11 +84,8 @@ export class TlsListener {
    * @param ticketKeys 48 bytes: sessions begun with the same ones are resumed, if policy and certificates are the same
    */
   constructor(tls: ListenerTls, ticketKeys: Uint8Array) {
-    const policy = findSslPolicy(tls.sslPolicy)
-    assert(policy !== null, 'a validated listener has a predefined policy')
     assert(ticketKeys.length === 48, 'ticket keys have 48 bytes')
-    this.#policy = policyOptions(policy)
-    this.limits = this.#policy.limits
+    this.#policy = policyOptions(policyNamed(tls.sslPolicy))
     this.#ticketKeys = ticketKeys
     this.#sessionIdContext = identityOf(tls)
     this.#choice = new CertificateChoice(tls.certificates.map(certificate => new ServerCertificate(certificate)))

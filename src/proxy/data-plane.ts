@@ -7,9 +7,9 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../base/clock.ts'
 import { DeadlineWheel } from '../base/deadline-wheel.ts'
-import { type ListenerArn, resourceId, type TargetGroupArn } from '../model/arns.ts'
+import { resourceId, type TargetGroupArn } from '../model/arns.ts'
 import type { FaultCode } from '../model/faults.ts'
-import type { Listener, ResponseHeader, RoutingAction } from '../model/resources.ts'
+import type { Listener, ListenerTls, ResponseHeader, RoutingAction } from '../model/resources.ts'
 import type { Snapshot, SnapshotLoadBalancer } from '../model/snapshot.ts'
 import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
 import type { TargetStates } from '../model/target-states.ts'
@@ -55,6 +55,8 @@ export class DataPlane {
   readonly #wheel: DeadlineWheel
   readonly #registry = new TargetRegistry()
   #ports = new Map<string, BoundPort>()
+  /** By what they are made of. */
+  #secured: ReadonlyMap<string, TlsListener> = new Map()
 
   constructor(options: DataPlaneOptions) {
     this.#options = options
@@ -78,20 +80,22 @@ export class DataPlane {
    * Serves this snapshot from now on: new connections and new requests meet it, requests under way keep theirs.
    * Listeners that are gone finish what they have.
    *
-   * @throws when a port cannot be bound; nothing has changed then
+   * @throws when a port cannot be bound, or what OpenSSL says of a certificate that it will not serve; nothing has
+   *   changed then
    */
   async publish(snapshot: Snapshot): Promise<void> {
     for (const listener of snapshot.loadBalancers.flatMap(({ listeners }) => listeners)) {
       for (const _ of prepareRules(listener)) await setImmediate()
     }
-    const secured = tlsListeners(snapshot)
+    const secured = tlsListeners(snapshot, this.#secured)
     const wanted = new Map(snapshot.loadBalancers.flatMap(portsOf))
     const added = await this.#bindAll([...wanted.keys()].filter(key => !this.#ports.has(key)))
     this.#registry.apply(snapshot.targetGroups, idleTimeouts(snapshot), backendPolicies(snapshot))
     this.#context.cookies = new CookieSeal(snapshot.cookieKeys)
+    this.#secured = secured
     const ports = new Map<string, BoundPort>()
     for (const [key, { loadBalancer, listener, address }] of wanted) {
-      const running = this.#runListener(this.#runLoadBalancer(loadBalancer, nodeIpOf(address)), listener, secured)
+      const running = this.#runListener(this.#runLoadBalancer(loadBalancer, nodeIpOf(address)), listener)
       const port = this.#ports.get(key) ?? this.#open(added.get(key)!, running)
       port.running = running
       ports.set(key, port)
@@ -199,17 +203,13 @@ export class DataPlane {
     }
   }
 
-  #runListener(
-    loadBalancer: RunningLoadBalancer,
-    listener: Listener,
-    secured: ReadonlyMap<ListenerArn, TlsListener>,
-  ): RunningListener {
+  #runListener(loadBalancer: RunningLoadBalancer, listener: Listener): RunningListener {
     const { serverHeader, responseHeaders } = listener.attributes
     return {
       loadBalancer,
       port: listener.port,
       protocol: listener.protocol === 'HTTPS' ? 'https' : 'http',
-      tls: secured.get(listener.arn) ?? null,
+      tls: listener.tls === null ? null : this.#secured.get(contentOf(listener.tls))!,
       rules: compileRules(listener, action => this.#runAction(action)),
       serverHeader,
       responseHeaders: responseHeaders.length === 0 ? null : runResponseHeaders(responseHeaders),
@@ -260,14 +260,24 @@ function runResponseHeaders(headers: readonly ResponseHeader[]): RunningResponse
   }
 }
 
-/** What handshakes need, for each HTTPS listener. @throws what OpenSSL says of a certificate that it will not serve */
-function tlsListeners({ loadBalancers, tlsTicketKeys }: Snapshot): Map<ListenerArn, TlsListener> {
-  const secured = new Map<ListenerArn, TlsListener>()
-  for (const { arn, tls } of loadBalancers.flatMap(({ listeners }) => listeners)) {
-    if (tls !== null) secured.set(arn, new TlsListener(tls, tlsTicketKeys))
+/**
+ * What handshakes need, by content. It takes milliseconds for each certificate, so what has not changed is used on;
+ * ticket keys never change while a worker lives.
+ */
+function tlsListeners(
+  { loadBalancers, tlsTicketKeys }: Snapshot,
+  known: ReadonlyMap<string, TlsListener>,
+): Map<string, TlsListener> {
+  const secured = new Map<string, TlsListener>()
+  for (const { tls } of loadBalancers.flatMap(({ listeners }) => listeners)) {
+    if (tls === null) continue
+    const content = contentOf(tls)
+    secured.set(content, known.get(content) ?? new TlsListener(tls, tlsTicketKeys))
   }
   return secured
 }
+
+const contentOf = (tls: ListenerTls): string => JSON.stringify(tls)
 
 /** The policy towards targets follows from those of the load balancer's listeners. */
 function backendPolicies({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => SslPolicy {

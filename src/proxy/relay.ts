@@ -267,7 +267,7 @@ function relayResponseBody(
       out.ascii(`${length.toString(16)}\r\n`)
       out.copy(bytes, body.spanFrom, body.spanTo)
       out.ascii('\r\n')
-    } else if (bytes === shared) {
+    } else if (bytes === shared || length < lentBytesMin) {
       out.reserve(length)
       out.copy(bytes, body.spanFrom, body.spanTo)
     } else {

@@ -40,12 +40,9 @@ export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
   out.ascii(listener.protocol === 'https' ? 'X-Forwarded-Proto: https' : 'X-Forwarded-Proto: http')
   out.ascii('\r\nX-Forwarded-Port: ')
   out.decimal(listener.port)
-  if (transformedHost !== '') {
+  if (transformedHost !== '' || !attributes.preserveHostHeader || head.meaning.hostAt === -1) {
     out.ascii('\r\nHost: ')
-    out.ascii(hostForTarget(transformedHost, transformedHost, listener))
-  } else if (!attributes.preserveHostHeader || head.meaning.hostAt === -1) {
-    out.ascii('\r\nHost: ')
-    out.ascii(hostForTarget(exchange.host, exchange.authority, listener))
+    out.ascii(hostForTarget(transformedHost || exchange.host, transformedHost || exchange.authority, listener))
   }
   if (attributes.tlsHeaders) writeTlsHeaders(exchange.client!, out)
   out.ascii('\r\nX-Amzn-Trace-Id: ')

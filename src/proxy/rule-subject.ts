@@ -3,7 +3,7 @@
 import { assert } from '../base/assert.ts'
 import type { RuleSubject } from '../routing/rules.ts'
 import type { Exchange } from './exchange.ts'
-import { pathOf, queryOf } from './request-target.ts'
+import { uriOf } from './request-target.ts'
 
 /** Serves one request after the other, so that matching makes nothing anew; a subject is looked at before the next. */
 class RequestSubject implements RuleSubject {
@@ -30,12 +30,15 @@ class RequestSubject implements RuleSubject {
   }
 
   rulePath(): string {
-    return beforeFragment(pathOf(this.#request))
+    const uri = ruleUri(this.#request)
+    const query = uri.indexOf('?')
+    return query === -1 ? uri : uri.slice(0, query)
   }
 
   ruleQuery(): string {
-    const path = pathOf(this.#request)
-    return path.includes('#') ? '' : beforeFragment(queryOf(this.#request))
+    const uri = ruleUri(this.#request)
+    const query = uri.indexOf('?')
+    return query === -1 ? '' : uri.slice(query + 1)
   }
 
   ruleMethod(): string {
@@ -52,10 +55,11 @@ class RequestSubject implements RuleSubject {
   }
 }
 
-/** No client should send a fragment; one that does gets no further by it. */
-function beforeFragment(text: string): string {
-  const at = text.indexOf('#')
-  return at === -1 ? text : text.slice(0, at)
+/** Path and query. No client should send a fragment; one that does gets no further by it. */
+function ruleUri(exchange: Exchange): string {
+  const uri = uriOf(exchange)
+  const fragment = uri.indexOf('#')
+  return fragment === -1 ? uri : uri.slice(0, fragment)
 }
 
 const subject = new RequestSubject()

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { BlockList, isIPv4 } from 'node:net'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { contains, parseAddress, parseCidr } from './cidr.ts'
+import { parseAddress } from '../base/ip-address.ts'
+import { contains, parseCidr } from './cidr.ts'
 
 function holds(block: string, address: string): boolean {
   const parsed = parseCidr(block)

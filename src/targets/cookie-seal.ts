@@ -28,8 +28,8 @@ import {
   randomFillSync,
 } from 'node:crypto'
 import { assert } from '../base/assert.ts'
+import { formatAddressWords, parseAddress } from '../base/ip-address.ts'
 import type { CookieKey } from '../model/snapshot.ts'
-import { ipv4Bytes, readIpv4, readIpv6, writeAddress } from './address-bytes.ts'
 
 export type CookieTicket = TargetTicket | TargetGroupTicket
 
@@ -155,8 +155,10 @@ function writeTicket(ticket: CookieTicket, plaintext: Buffer): void {
     return
   }
   plaintext.writeUInt16BE(ticket.port, at.port)
-  const isIpv4 = writeAddress(ticket.ip, plaintext, at.address) === ipv4Bytes
-  plaintext[at.kind] = isIpv4 ? Kind.targetIpv4 : Kind.targetIpv6
+  const words = parseAddress(ticket.ip)
+  assert(words !== null, 'a target has an address')
+  for (const [i, word] of words.entries()) plaintext.writeUInt32BE(word, at.address + 4 * i)
+  plaintext[at.kind] = words.length === 1 ? Kind.targetIpv4 : Kind.targetIpv6
 }
 
 /** What is authentic may still have been sealed by another version of ours. */
@@ -168,12 +170,16 @@ function readTicket(plaintext: Buffer): CookieTicket | null {
     case Kind.targetGroup:
       return { kind: 'targetGroup', groupId, expiresAtMs }
     case Kind.targetIpv4:
-      return { kind: 'target', groupId, ip: readIpv4(plaintext, at.address), port: readPort(plaintext), expiresAtMs }
+      return { kind: 'target', groupId, ip: readAddress(plaintext, 1), port: readPort(plaintext), expiresAtMs }
     case Kind.targetIpv6:
-      return { kind: 'target', groupId, ip: readIpv6(plaintext, at.address), port: readPort(plaintext), expiresAtMs }
+      return { kind: 'target', groupId, ip: readAddress(plaintext, 4), port: readPort(plaintext), expiresAtMs }
     default:
       return null
   }
+}
+
+function readAddress(plaintext: Buffer, wordCount: number): string {
+  return formatAddressWords(Array.from({ length: wordCount }, (_, i) => plaintext.readUInt32BE(at.address + 4 * i)))
 }
 
 function readPort(plaintext: Buffer): number {

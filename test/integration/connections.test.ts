@@ -370,3 +370,23 @@ test('a stop closes unused connections, lets answers end, and says so in them', 
   await stopped
   assert.deepEqual(scene.plane.faults, [])
 })
+
+test('empty lines between requests do not keep a connection', async t => {
+  const scene = await startScene(t, answering)
+  const client = await scene.client()
+  await client.send(get)
+  await client.readResponse()
+  for (let second = 0; second < 59; second++) {
+    await client.send('\r\n')
+    await caughtUp()
+    scene.plane.clock.advance(1_000)
+  }
+  await client.send(get)
+  assert.equal((await client.readResponse()).status, 200, 'they are no harm either')
+  for (let second = 0; second < 61; second++) {
+    await client.send('\r\n').catch(() => {}) // it is gone at last
+    await caughtUp()
+    scene.plane.clock.advance(1_000)
+  }
+  await assertClosed(client)
+})

@@ -212,9 +212,17 @@ tests.provokes('clientHostMissing', 'HTTP/1.1 without a Host is a 400', answerin
   }
 })
 
-const uselessHosts = ['', 'a b', 'a/b', 'a:b', '[::1', 'a\xe4', 'user@a']
+const uselessHosts = ['', 'a b', 'a/b', 'a:b', '[::1', 'a\xe4', 'user@a', '[]', '[[::1]]', '[::1]x', 'a]', 'a[::1]']
+const usefulHosts = ['a', 'A-b_c.d', 'a:', 'a:0', 'a:65535', '[::1]', '[::1]:80', '[::ffff:1.2.3.4]:8080']
 
-for (const host of uselessHosts) {
+for (const host of usefulHosts) {
+  test(`a Host of ${host} is one`, async t => {
+    const scene = await startScene(t, answering)
+    assert.equal((await scene.ask(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)).status, 200)
+  })
+}
+
+for (const host of [...uselessHosts, 'a:65536', `a:${'9'.repeat(30)}`]) {
   test(`a Host of ${JSON.stringify(host)} is as good as none`, async t => {
     const scene = await startScene(t, answering)
     assert.equal((await scene.ask(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)).status, 400)

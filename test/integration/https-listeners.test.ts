@@ -14,7 +14,7 @@ import { fieldValue } from '../support/message-reader.ts'
 import { padding } from '../support/pages.ts'
 import { logFields } from '../support/plane.ts'
 import { type Scene, startScene } from '../support/scene.ts'
-import { answering, echo } from '../support/target-scripts.ts'
+import { answering, echo, sendsAfterRequest } from '../support/target-scripts.ts'
 import { caughtUp, until } from '../support/turns.ts'
 
 const ecdsa = makeCertificate({ names: ['a.example', '*.wild.example'], keyType: 'p256' })
@@ -233,4 +233,37 @@ test('a client that never reads its answer is closed at the idle timeout, and no
   await scene.recorded(1)
   assert.deepEqual(scene.plane.faults, ['clientStalledDuringResponse'])
   assert.match(await ask(await secure(t, scene), get(), 'xxx'), /^HTTP\/1\.1 200 /)
+})
+
+test('a client that never reads what comes through its tunnel is closed at the idle timeout as well', async t => {
+  const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n'
+  const scene = await startScene(t, {
+    targets: [sendsAfterRequest(() => switching + 'x'.repeat(2 ** 24))],
+    certificates: [ecdsa],
+  })
+  const deaf = await secure(t, scene)
+  deaf.pause()
+  deaf.on('error', () => {})
+  deaf.write(get('Connection: upgrade', 'Upgrade: websocket'))
+  await scene.target.receivedRequests(1)
+  for (let second = 0; second < 70; second++) {
+    await caughtUp()
+    scene.plane.clock.advance(1_000)
+  }
+  await scene.recorded(1)
+  assert.equal(logFields(await scene.line())[1], 'wss')
+  await secure(t, scene)
+})
+
+test('what has not changed of a listener is used on by the next configuration, and a change is not missed', async t => {
+  const scene = await startScene(t, { targets: [answering(200, 'ok')], certificates: [ecdsa] })
+  for (const [certificates, name] of [
+    [[ecdsa], 'a.example'],
+    [[other], 'b.example'],
+    [[other, ecdsa], 'a.example'],
+  ] as const) {
+    await scene.plane.publish(scene.config({ certificates }))
+    const socket = await secure(t, scene)
+    assert.equal(socket.getPeerCertificate().subject.CN, name)
+  }
 })

@@ -1,11 +1,6 @@
 /** Addresses and ports as sockets know them. */
 
-import { isIPv6, SocketAddress } from 'node:net'
-
-/** The one spelling of an address that we use: lower case, shortest form. @param ip a valid IPv4 or IPv6 address */
-export function canonicalAddress(ip: string): string {
-  return isIPv6(ip) ? new SocketAddress({ address: ip, family: 'ipv6' }).address : ip
-}
+import { isIPv6 } from 'node:net'
 
 /** Whether sockets bound to the two on one port would collide. Each family has its own `any` address. */
 export function bindsOverlap(one: string, other: string): boolean {

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { assertNever } from '../../base/assert.ts'
+import { canonicalAddress } from '../../base/ip-address.ts'
 import {
   listenerArn,
   loadBalancerArn,
@@ -31,7 +32,7 @@ import {
   type Transforms,
 } from '../../model/resources.ts'
 import { defaultSslPolicy } from '../../model/ssl-policies.ts'
-import { canonicalAddress, offsetPort } from './address.ts'
+import { offsetPort } from './address.ts'
 import { responseHeaders } from './attributes.ts'
 import { canonicalCidr } from './cidr.ts'
 import {

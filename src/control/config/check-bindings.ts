@@ -1,6 +1,7 @@
 /** Rules on what is bound: no two listeners on one socket. */
 
-import { bindsOverlap, canonicalAddress, offsetPort } from './address.ts'
+import { canonicalAddress } from '../../base/ip-address.ts'
+import { bindsOverlap, offsetPort } from './address.ts'
 import { itemsOf, type LoadBalancerDraft, type Report } from './draft.ts'
 import type { Gathered } from './gather.ts'
 import type { Place } from './source.ts'

@@ -1,8 +1,8 @@
 /** Rules within one target group. */
 
 import { isIP, isIPv6 } from 'node:net'
+import { canonicalAddress } from '../../base/ip-address.ts'
 import { formatAddress } from '../../model/resources.ts'
-import { canonicalAddress } from './address.ts'
 import { checkGroupAttributes } from './check-group-attributes.ts'
 import { type Found, isWhole, itemsOf, type Report, type TargetGroupDraft } from './draft.ts'
 import { healthCheckDefaults, labSecondsMin } from './schema.ts'

@@ -1,8 +1,8 @@
 /** CIDR blocks of `source-ip` conditions. */
 
 import { isIP } from 'node:net'
-import { type AddressWords, parseCidr } from '../../routing/cidr.ts'
-import { canonicalAddress } from './address.ts'
+import { canonicalAddress, formatAddressWords } from '../../base/ip-address.ts'
+import { parseCidr } from '../../routing/cidr.ts'
 
 /** Refused by the service by name. */
 const broadcast = '255.255.255.255/32'
@@ -20,7 +20,7 @@ export function cidrProblem(text: string): string | null {
   }
   if (text === broadcast) return `"${broadcast}" is not taken by the service`
   // What the service makes of bits behind the prefix is not published, so they are not guessed at.
-  const network = formatWords(cidr.words)
+  const network = formatAddressWords(cidr.words)
   if (network === canonicalAddress(ip)) return null
   return `must begin at its network address, as "${network}/${prefix}" does, not ${JSON.stringify(text)}`
 }
@@ -29,10 +29,4 @@ export function cidrProblem(text: string): string | null {
 export function canonicalCidr(text: string): string {
   const [ip = '', prefix] = text.split('/')
   return `${canonicalAddress(ip)}/${prefix}`
-}
-
-function formatWords(words: AddressWords): string {
-  const halves = words.flatMap(word => [word >>> 16, word & 0xffff])
-  if (words.length > 1) return canonicalAddress(halves.map(half => half.toString(16)).join(':'))
-  return halves.flatMap(half => [half >>> 8, half & 0xff]).join('.')
 }

@@ -14,9 +14,9 @@ export type CompiledCondition = {
 export function compileCondition(condition: Condition): CompiledCondition {
   switch (condition.field) {
     case 'host-header':
-      return new HostCondition(compileTexts(condition, true))
+      return new TextCondition(true, compileTexts(condition, true))
     case 'path-pattern':
-      return new PathCondition(compileTexts(condition, false))
+      return new TextCondition(false, compileTexts(condition, false))
     case 'http-header':
       return new HeaderCondition(condition.httpHeaderName.toLowerCase(), compileTexts(condition, true))
     case 'http-request-method':
@@ -50,27 +50,17 @@ function compileBlock(text: string): Cidr {
   return block
 }
 
-class HostCondition implements CompiledCondition {
+class TextCondition implements CompiledCondition {
+  readonly #isHost: boolean
   readonly #values: readonly Matcher[]
 
-  constructor(values: readonly Matcher[]) {
+  constructor(isHost: boolean, values: readonly Matcher[]) {
+    this.#isHost = isHost
     this.#values = values
   }
 
   isMet(reading: Reading): boolean {
-    return anyMatches(this.#values, reading.host)
-  }
-}
-
-class PathCondition implements CompiledCondition {
-  readonly #values: readonly Matcher[]
-
-  constructor(values: readonly Matcher[]) {
-    this.#values = values
-  }
-
-  isMet(reading: Reading): boolean {
-    return anyMatches(this.#values, reading.path)
+    return anyMatches(this.#values, this.#isHost ? reading.host : reading.path)
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the rules have asked of one request so far: each thing is asked for once, and only when a rule needs it. */
 
-import { type AddressWords, parseAddress } from '../cidr.ts'
+import { type AddressWords, parseAddress } from '../../base/ip-address.ts'
 
 /** What rules look at; asked only for what some rule needs. */
 export type RuleSubject = {
