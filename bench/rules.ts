@@ -3,7 +3,13 @@
  */
 
 import { listenerArn, ruleArn } from '../src/model/arns.ts'
-import { type Condition, type Listener, noTransforms, type RoutingAction } from '../src/model/resources.ts'
+import {
+  type Condition,
+  defaultRequestHeaderNames,
+  type Listener,
+  noTransforms,
+  type RoutingAction,
+} from '../src/model/resources.ts'
 import { compileFinder, compileMatcher, regexProblem } from '../src/routing/regex.ts'
 import { type CompiledRules, compileRules, matchRule, type RuleSubject } from '../src/routing/rules.ts'
 
@@ -72,7 +78,7 @@ function listenerWith(rules: readonly (readonly Condition[])[]): Listener {
     tls: null,
     port: 80,
     bindPort: 0,
-    attributes: { serverHeader: true, responseHeaders: [] },
+    attributes: { serverHeader: true, responseHeaders: [], requestHeaderNames: defaultRequestHeaderNames },
     defaultAction: action,
     rules: rules.map((conditions, i) => ({
       arn: ruleArn('web', '0123456789abcdef', '0123456789abcdef', `${i}`.padStart(16, '0')),

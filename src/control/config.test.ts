@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { Rule } from '../model/resources.ts'
+import { defaultRequestHeaderNames, type Rule } from '../model/resources.ts'
 import {
   assertProblems,
   withConditions,
@@ -62,10 +62,15 @@ test('a file becomes resources, with every default of the service filled in', ()
     dropInvalidHeaderFields: false,
     tlsHeaders: false,
     desyncMitigationMode: 'defensive',
+    http2: true,
   })
   assert.equal(listener!.port, 80)
   assert.equal(listener!.bindPort, 8080)
-  assert.deepEqual(listener!.attributes, { serverHeader: true, responseHeaders: [] })
+  assert.deepEqual(listener!.attributes, {
+    serverHeader: true,
+    responseHeaders: [],
+    requestHeaderNames: defaultRequestHeaderNames,
+  })
   assert.deepEqual(listener!.defaultAction, {
     type: 'forward',
     targetGroups: [{ arn: group!.arn, weight: 1 }],
@@ -104,6 +109,7 @@ test('a file becomes resources, with every default of the service filled in', ()
     name: 'app',
     targetType: 'ip',
     protocol: 'HTTP',
+    protocolVersion: 'HTTP1',
     port: 3000,
     healthCheck: {
       protocol: 'HTTP',
@@ -242,6 +248,7 @@ test('a listener sets the headers that have a value, under the names they are se
       { name: 'X-Content-Type-Options', value: 'nosniff' },
       { name: 'X-Frame-Options', value: 'DENY' },
     ],
+    requestHeaderNames: defaultRequestHeaderNames,
   })
 })
 

@@ -134,10 +134,11 @@ export class Publisher {
         ...loadBalancer,
         slot: this.#loadBalancerSlots.of(loadBalancer.arn),
       })),
-      targetGroups: resources.targetGroups.map(({ arn, name, protocol, attributes, targets }) => ({
+      targetGroups: resources.targetGroups.map(({ arn, name, protocol, protocolVersion, attributes, targets }) => ({
         arn,
         name,
         protocol,
+        protocolVersion,
         attributes,
         slot: this.#groupSlots.of(arn),
         targets: targets.map(target => ({ ...target, slot: this.#targetSlots.of(targetKey(arn, target)) })),

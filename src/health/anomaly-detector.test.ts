@@ -25,7 +25,15 @@ const mitigating: TargetGroupAttributes = {
 
 function groupOf(slots: readonly number[], attributes = mitigating, id = '0123456789abcdef'): SnapshotTargetGroup {
   const targets = slots.map(slot => ({ ip: '10.0.0.1', port: 8000 + slot, slot }))
-  return { slot: 0, arn: targetGroupArn('app', id), name: 'app', protocol: 'HTTP', attributes, targets }
+  return {
+    slot: 0,
+    arn: targetGroupArn('app', id),
+    name: 'app',
+    protocol: 'HTTP',
+    protocolVersion: 'HTTP1',
+    attributes,
+    targets,
+  }
 }
 
 /** What the targets of one interval did: requests and errors by slot. */

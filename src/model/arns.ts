@@ -8,6 +8,7 @@ export type ListenerArn = Brand<'ListenerArn'>
 export type RuleArn = Brand<'RuleArn'>
 export type TargetGroupArn = Brand<'TargetGroupArn'>
 export type CertificateArn = Brand<'CertificateArn'>
+export type TrustStoreArn = Brand<'TrustStoreArn'>
 
 /** Who owns what is described in a config file: there is no account, so the documentation's example one. */
 export const localAccount = '123456789012'
@@ -30,6 +31,11 @@ export function ruleArn(name: string, loadBalancerId: string, listenerId: string
 
 export function targetGroupArn(name: string, id: string): TargetGroupArn {
   return `${prefix}targetgroup/${name}/${id}` as TargetGroupArn
+}
+
+/** @param id 16 hex digits */
+export function trustStoreArn(name: string, id: string): TrustStoreArn {
+  return `${prefix}truststore/${name}/${id}` as TrustStoreArn
 }
 
 /** @param id a UUID */

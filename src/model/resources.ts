@@ -5,7 +5,7 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/Welcome.html
  */
 
-import type { CertificateArn, ListenerArn, LoadBalancerArn, RuleArn, TargetGroupArn } from './arns.ts'
+import type { CertificateArn, ListenerArn, LoadBalancerArn, RuleArn, TargetGroupArn, TrustStoreArn } from './arns.ts'
 
 export type LoadBalancer = {
   readonly arn: LoadBalancerArn
@@ -37,6 +37,8 @@ export type LoadBalancerAttributes = {
   readonly tlsHeaders: boolean
   /** `routing.http.desync_mitigation_mode` */
   readonly desyncMitigationMode: DesyncMitigationMode
+  /** `routing.http2.enabled`: whether HTTPS listeners offer HTTP/2. */
+  readonly http2: boolean
 }
 
 export const desyncMitigationModes = ['monitor', 'defensive', 'strictest'] as const
@@ -62,6 +64,33 @@ export type ListenerTls = {
   readonly sslPolicy: string
   /** At least one; the first is the default, the others are chosen by the name that the client asks for. */
   readonly certificates: readonly Certificate[]
+  readonly mutualAuthentication: MutualAuthentication
+}
+
+/**
+ * What is asked of clients in the way of certificates.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_MutualAuthenticationAttributes.html
+ */
+export type MutualAuthentication =
+  | { readonly mode: 'off' }
+  /** Asked for, not checked, and shown to the target as it came. */
+  | { readonly mode: 'passthrough' }
+  | {
+      readonly mode: 'verify'
+      readonly trustStore: TrustStore
+      readonly ignoreClientCertificateExpiry: boolean
+      readonly advertiseTrustStoreCaNames: boolean
+    }
+
+/** Checked: every certificate and every list can be read. */
+export type TrustStore = {
+  readonly arn: TrustStoreArn
+  readonly name: string
+  /** PEM, one text each. */
+  readonly caCertificates: readonly string[]
+  /** Certificate revocation lists: PEM, one text each. */
+  readonly revocationLists: readonly string[]
 }
 
 /** Checked: the key belongs to the certificate. */
@@ -78,6 +107,31 @@ export type ListenerAttributes = {
   readonly serverHeader: boolean
   /** `routing.http.response.<header>.header_value`: set on every response, in place of what the target says. */
   readonly responseHeaders: readonly ResponseHeader[]
+  /** `routing.http.request.<header>.header_name`: what headers about the client's TLS are called towards targets. */
+  readonly requestHeaderNames: RequestHeaderNames
+}
+
+/** As they are sent. */
+export type RequestHeaderNames = {
+  readonly mtlsSerialNumber: string
+  readonly mtlsIssuer: string
+  readonly mtlsSubject: string
+  readonly mtlsValidity: string
+  readonly mtlsLeaf: string
+  readonly mtlsChain: string
+  readonly tlsVersion: string
+  readonly tlsCipherSuite: string
+}
+
+export const defaultRequestHeaderNames: RequestHeaderNames = {
+  mtlsSerialNumber: 'X-Amzn-Mtls-Clientcert-Serial-Number',
+  mtlsIssuer: 'X-Amzn-Mtls-Clientcert-Issuer',
+  mtlsSubject: 'X-Amzn-Mtls-Clientcert-Subject',
+  mtlsValidity: 'X-Amzn-Mtls-Clientcert-Validity',
+  mtlsLeaf: 'X-Amzn-Mtls-Clientcert-Leaf',
+  mtlsChain: 'X-Amzn-Mtls-Clientcert',
+  tlsVersion: 'X-Amzn-Tls-Version',
+  tlsCipherSuite: 'X-Amzn-Tls-Cipher-Suite',
 }
 
 export type ResponseHeader = {
@@ -202,11 +256,16 @@ export type TargetGroup = {
   readonly name: string
   readonly targetType: 'ip'
   readonly protocol: 'HTTP' | 'HTTPS'
+  readonly protocolVersion: ProtocolVersion
   readonly port: number
   readonly healthCheck: HealthCheck
   readonly attributes: TargetGroupAttributes
   readonly targets: readonly Target[]
 }
+
+export const protocolVersions = ['HTTP1', 'HTTP2', 'GRPC'] as const
+/** What targets speak: HTTP2 and GRPC groups get HTTP/2, without TLS by prior knowledge. */
+export type ProtocolVersion = (typeof protocolVersions)[number]
 
 export type TargetGroupAttributes = {
   /** `deregistration_delay.timeout_seconds`, 0-3600. */

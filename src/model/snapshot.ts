@@ -33,6 +33,7 @@ export type SnapshotTargetGroup = {
   readonly arn: TargetGroupArn
   readonly name: string
   readonly protocol: TargetGroup['protocol']
+  readonly protocolVersion: TargetGroup['protocolVersion']
   readonly attributes: TargetGroupAttributes
   readonly targets: readonly SnapshotTarget[]
 }

@@ -31,7 +31,7 @@ async function outcome(server: TlsServer, t: TestContext, options: ConnectionOpt
 
 describe('a listener', () => {
   for (const policy of sslPolicies) {
-    const tls = { sslPolicy: policy.name, certificates: bothKinds }
+    const tls = { sslPolicy: policy.name, certificates: bothKinds, mutualAuthentication: { mode: 'off' } as const }
 
     it(`with ${policy.name} speaks its protocols only`, async t => {
       const server = await TlsServer.start(t, tls)
@@ -80,7 +80,7 @@ async function groups(
   sslPolicy: string,
   options: ConnectionOptions,
 ): Promise<{ told: string | null; used: string }> {
-  const server = await TlsServer.start(t, { sslPolicy, certificates: bothKinds })
+  const server = await TlsServer.start(t, { mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: bothKinds })
   const client = await server.connectTls(t, { servername, ...options })
   const { name = '' } = client.getEphemeralKeyInfo() as { name?: string }
   const { session } = await server.secured()
@@ -110,14 +110,22 @@ describe('key exchange', () => {
   }
 
   it('by RSA names no group', async t => {
-    const server = await TlsServer.start(t, { sslPolicy: 'ELBSecurityPolicy-2016-08', certificates: bothKinds })
+    const server = await TlsServer.start(t, {
+      mutualAuthentication: { mode: 'off' },
+      sslPolicy: 'ELBSecurityPolicy-2016-08',
+      certificates: bothKinds,
+    })
     await server.connectTls(t, { ciphers: 'AES128-GCM-SHA256', maxVersion: 'TLSv1.2' })
     assert.equal((await server.secured()).session.keyExchange, null)
   })
 })
 
 it('other clients are served as well: curl and openssl', async t => {
-  const server = await TlsServer.start(t, { sslPolicy: 'ELBSecurityPolicy-2016-08', certificates: bothKinds })
+  const server = await TlsServer.start(t, {
+    mutualAuthentication: { mode: 'off' },
+    sslPolicy: 'ELBSecurityPolicy-2016-08',
+    certificates: bothKinds,
+  })
   const run = promisify(execFile)
   const curl = run('curl', ['-sk', '--http0.9', '--tls-max', '1.2', `https://127.0.0.1:${server.port}/`])
   const first = await server.secured()

@@ -16,7 +16,11 @@ const versions = ['TLSv1.2', 'TLSv1.3'] as const
 const [rsa, ecdsa] = bothKinds as [Certificate, Certificate]
 
 function start(t: TestContext, ...certificates: readonly Certificate[]): Promise<TlsServer> {
-  return TlsServer.start(t, { sslPolicy, certificates: certificates.length > 0 ? certificates : bothKinds })
+  return TlsServer.start(t, {
+    mutualAuthentication: { mode: 'off' },
+    sslPolicy,
+    certificates: certificates.length > 0 ? certificates : bothKinds,
+  })
 }
 
 /** Resolves with what the socket received until it ended or broke. */
@@ -314,7 +318,10 @@ for (const version of versions) {
       const first = await server.connectTls(t, only)
       const before = await server.secured()
       const renewed = certificateFor('renewed', { names: ['a.test'], keyType: 'p256', hash: 'sha384' })
-      server.listener = new TlsListener({ sslPolicy, certificates: [renewed] }, ticketKeys)
+      server.listener = new TlsListener(
+        { mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: [renewed] },
+        ticketKeys,
+      )
       const second = await server.connectTls(t, only)
       const after = await server.secured()
       assert.deepEqual([before.session.certificateArn, after.session.certificateArn], [ecdsa.arn, renewed.arn])
@@ -332,16 +339,29 @@ for (const version of versions) {
       const session = await sessionOf(await server.connectTls(t, { ...only, servername: 'a.test' }))
       assert.equal((await server.secured()).session.certificateArn, ecdsa.arn)
 
-      server.listener = new TlsListener({ sslPolicy, certificates: bothKinds }, ticketKeys)
+      server.listener = new TlsListener(
+        { mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: bothKinds },
+        ticketKeys,
+      )
       const resumed = await server.connectTls(t, { ...only, servername: 'a.test', session })
       assert.equal(resumed.isSessionReused(), true)
       const again = (await server.secured()).session
       assert.deepEqual([again.certificateArn, again.serverName], [null, 'a.test'])
 
       const others = [
-        new TlsListener({ sslPolicy, certificates: [ecdsa] }, ticketKeys),
-        new TlsListener({ sslPolicy: 'ELBSecurityPolicy-TLS13-1-2-Res-2021-06', certificates: bothKinds }, ticketKeys),
-        new TlsListener({ sslPolicy, certificates: bothKinds }, new Uint8Array(48).fill(8)),
+        new TlsListener({ mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: [ecdsa] }, ticketKeys),
+        new TlsListener(
+          {
+            mutualAuthentication: { mode: 'off' },
+            sslPolicy: 'ELBSecurityPolicy-TLS13-1-2-Res-2021-06',
+            certificates: bothKinds,
+          },
+          ticketKeys,
+        ),
+        new TlsListener(
+          { mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: bothKinds },
+          new Uint8Array(48).fill(8),
+        ),
       ]
       for (const other of others) {
         server.listener = other
@@ -366,7 +386,10 @@ it('renegotiation is refused, and the connection goes on', async t => {
 
 it('a certificate that the library refuses is told when the listener is made', () => {
   const weak = certificateFor('weak', { names: ['a.test'], keyType: 'rsa1024' })
-  assert.throws(() => new TlsListener({ sslPolicy, certificates: [rsa, weak] }, ticketKeys), /too small/)
+  assert.throws(
+    () => new TlsListener({ mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: [rsa, weak] }, ticketKeys),
+    /too small/,
+  )
 })
 
 /** The first message of a client, taken from one that gets no answer. */

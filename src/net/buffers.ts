@@ -5,6 +5,7 @@
  * copied, or the connection must read into a buffer of its own ("bulk"), which then goes with the write.
  */
 
+import { ByteWriter } from '../base/byte-writer.ts'
 import { readBufferBytes } from '../model/limits.ts'
 import type { Connection } from './connection.ts'
 
@@ -28,39 +29,9 @@ export class Buffers {
 }
 
 /** Where a message is put together, to leave in a single write. */
-export class OutBuffer {
-  bytes: Buffer = Buffer.allocUnsafeSlow(outBytes)
-  length = 0
-
-  /** Makes room for `size` more bytes. */
-  reserve(size: number): void {
-    const needed = this.length + size
-    if (needed <= this.bytes.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2))
-    this.bytes.copy(grown, 0, 0, this.length)
-    this.bytes = grown
-  }
-
-  ascii(text: string): void {
-    const { bytes, length } = this
-    for (let i = 0; i < text.length; i++) bytes[length + i] = text.charCodeAt(i)
-    this.length = length + text.length
-  }
-
-  /** Native copies cost a call; short runs are faster by hand. */
-  copy(source: Buffer, from: number, to: number): void {
-    const size = to - from
-    if (size > 48) source.copy(this.bytes, this.length, from, to)
-    else {
-      const { bytes, length } = this
-      for (let i = 0; i < size; i++) bytes[length + i] = source[from + i]!
-    }
-    this.length += size
-  }
-
-  decimal(value: number): void {
-    if (value >= 10) this.decimal(Math.floor(value / 10))
-    this.bytes[this.length++] = 0x30 + (value % 10)
+export class OutBuffer extends ByteWriter {
+  constructor() {
+    super(outBytes)
   }
 
   /**

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { listenerArn, ruleArn, targetGroupArn } from '../model/arns.ts'
-import { type Condition, type Listener, noTransforms, type RoutingAction } from '../model/resources.ts'
+import {
+  type Condition,
+  defaultRequestHeaderNames,
+  type Listener,
+  noTransforms,
+  type RoutingAction,
+} from '../model/resources.ts'
 import { Reading } from './rules/reading.ts'
 import { RuleIndex } from './rules/rule-index.ts'
 import { compileRules, matchRule, type RuleSubject } from './rules.ts'
@@ -22,7 +28,7 @@ function listenerWith(rules: readonly (readonly [priority: number, ...conditions
     tls: null,
     port: 80,
     bindPort: 0,
-    attributes: { serverHeader: true, responseHeaders: [] },
+    attributes: { serverHeader: true, responseHeaders: [], requestHeaderNames: defaultRequestHeaderNames },
     defaultAction: forwardTo('default'),
     rules: rules.map(([priority, ...conditions]) => ({
       arn: ruleArn('web', '0123456789abcdef', '0123456789abcdef', `${priority}`.padStart(16, '0')),

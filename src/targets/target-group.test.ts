@@ -25,7 +25,15 @@ const slowStart: TargetGroupAttributes = { ...roundRobin, slowStartSeconds: 100 
 const epochMs = Date.UTC(2026, 0, 1)
 
 function group(slots: readonly number[], attributes = roundRobin): SnapshotTargetGroup {
-  return { arn, name: 'app', slot: 0, protocol: 'HTTP', attributes, targets: slots.map(described) }
+  return {
+    arn,
+    name: 'app',
+    slot: 0,
+    protocol: 'HTTP',
+    protocolVersion: 'HTTP1',
+    attributes,
+    targets: slots.map(described),
+  }
 }
 
 function groupOf(count: number, attributes = roundRobin, random?: () => number): TargetGroup {

@@ -14,6 +14,7 @@ import {
 import {
   type Certificate,
   type Condition,
+  defaultRequestHeaderNames,
   type ForwardAction,
   type HealthCheck,
   type Listener,
@@ -100,6 +101,7 @@ function buildAttributes(from: LoadBalancerOutput['attributes']): LoadBalancerAt
     dropInvalidHeaderFields: from['routing.http.drop_invalid_header_fields.enabled'] === 'true',
     tlsHeaders: from['routing.http.x_amzn_tls_version_and_cipher_suite.enabled'] === 'true',
     desyncMitigationMode: from['routing.http.desync_mitigation_mode'],
+    http2: from['routing.http2.enabled'] === 'true',
   }
 }
 
@@ -134,7 +136,7 @@ function buildTls(
   { sslPolicy = defaultSslPolicy, certificates = [] }: ListenerOutput,
   findCertificate: ListenerOptions['findCertificate'],
 ): ListenerTls {
-  return { sslPolicy, certificates: certificates.map(findCertificate) }
+  return { sslPolicy, certificates: certificates.map(findCertificate), mutualAuthentication: { mode: 'off' } }
 }
 
 function buildListenerAttributes(from: ListenerOutput['attributes']): ListenerAttributes {
@@ -145,6 +147,7 @@ function buildListenerAttributes(from: ListenerOutput['attributes']): ListenerAt
   return {
     serverHeader: from['routing.http.response.server.enabled'] === 'true',
     responseHeaders: values.filter(({ value }) => value !== ''),
+    requestHeaderNames: defaultRequestHeaderNames,
   }
 }
 
@@ -218,12 +221,13 @@ function groupArn(name: string): TargetGroupArn {
 }
 
 function buildTargetGroup(from: TargetGroupOutput): TargetGroup {
-  const { name, targetType, protocol, port } = from
+  const { name, targetType, protocol, protocolVersion, port } = from
   return {
     arn: groupArn(name),
     name,
     targetType,
     protocol,
+    protocolVersion,
     port,
     healthCheck: buildHealthCheck(from.healthCheck),
     attributes: buildGroupAttributes(from.attributes),
