@@ -34,7 +34,7 @@ export const LoadBalancerAttributes = shape({
   'deletion_protection.enabled': only('false'),
   'ipv6.deny_all_igw_traffic': only('false'),
   'load_balancing.cross_zone.enabled': only('true'),
-  'routing.http2.enabled': only('true'),
+  'routing.http2.enabled': flag('true'),
   'waf.fail_open.enabled': only('false'),
   'zonal_shift.config.enabled': only('false'),
 })
