@@ -6,6 +6,7 @@
 import { Field } from '../http/h1.ts'
 import type { FaultRow } from '../model/faults.ts'
 import type { FixedResponseAction, RedirectAction } from '../model/resources.ts'
+import type { OutBuffer } from '../net/buffers.ts'
 import type { Exchange } from './exchange.ts'
 import { pathOf, queryOf } from './request-target.ts'
 
@@ -70,17 +71,38 @@ function wantsPadding(exchange: Exchange): boolean {
   return agent.includes('MSIE') || (agent.includes('Chrome/') && !agent.includes('Gecko/'))
 }
 
+/** A whole response of the load balancer's own. */
+export type OwnAnswer = {
+  readonly status: number
+  /** Of the status line; HTTP/2 has none. */
+  readonly reason: string
+  readonly date: string
+  /** '' for an answer without content: then there is no Content-Type. */
+  readonly contentType: string
+  /** -1: none is said. A HEAD request is told the length of what it is not sent. */
+  readonly contentLength: number
+  /** '' for none. */
+  readonly location: string
+  /** One character per byte. */
+  readonly body: string
+}
+
 /** Sends the answer that belongs to a fault; `closesClient` is settled. */
 export function sendFaultAnswer(exchange: Exchange, row: FaultRow, status: number, date: string): void {
   exchange.statusCode = status
+  const nothing = { status, reason: '', date, contentType: '', contentLength: 0, location: '', body: '' }
   if (row.answer === 'bare') {
-    send(exchange, `${status} `, date, 'Content-Length: 0\r\n', '', '')
+    exchange.client!.sendAnswer(exchange, nothing)
     return
   }
-  const title = `${status} ${reasons[status]!}`
-  const own = row.answer === 'plainHttpPage' ? plainHttpPage : page(title)
+  const reason = reasons[status]!
+  const own = row.answer === 'plainHttpPage' ? plainHttpPage : page(`${status} ${reason}`)
   const body = own + (status >= 400 && wantsPadding(exchange) ? padding : '')
-  send(exchange, title, date, `Content-Type: text/html\r\nContent-Length: ${body.length}\r\n`, '', body)
+  exchange.client!.sendAnswer(exchange, { ...nothing, reason, ...html(body) })
+}
+
+function html(body: string): Pick<OwnAnswer, 'contentType' | 'contentLength' | 'body'> {
+  return { contentType: 'text/html', contentLength: body.length, body }
 }
 
 /** @param location as `expandRedirect` made it */
@@ -88,18 +110,10 @@ export function sendRedirect(exchange: Exchange, action: RedirectAction, locatio
   const status = action.statusCode
   exchange.statusCode = status
   exchange.redirectUrl = location
-  const title = `${status} ${reasons[status]!}`
-  const body = page(title)
   // The status line of a 302 is the older text; its page has the newer one.
-  const statusLine = status === 302 ? '302 Moved Temporarily' : title
-  send(
-    exchange,
-    statusLine,
-    date,
-    `Content-Type: text/html\r\nContent-Length: ${body.length}\r\n`,
-    `Location: ${location}\r\n`,
-    body,
-  )
+  const reason = status === 302 ? 'Moved Temporarily' : reasons[status]!
+  const body = page(`${status} ${reasons[status]!}`)
+  exchange.client!.sendAnswer(exchange, { status, reason, date, location, ...html(body) })
 }
 
 /** Location always names its port, also where it is the default one. */
@@ -121,38 +135,39 @@ export function expandRedirect(exchange: Exchange, action: RedirectAction): stri
 export function sendFixedResponse(exchange: Exchange, action: FixedResponseAction, date: string): void {
   const status = action.statusCode
   exchange.statusCode = status
-  const body = Buffer.from(action.messageBody)
-  const headers = `Content-Type: ${action.contentType}; charset=utf-8\r\nContent-Length: ${body.length}\r\n`
-  send(
-    exchange,
-    `${status} ${fixedReasons[status] ?? ''}`,
+  const body = Buffer.from(action.messageBody).toString('latin1')
+  // A 204 by definition has neither (RFC 9110, section 8.6).
+  const isWithout = status === 204
+  exchange.client!.sendAnswer(exchange, {
+    status,
+    reason: fixedReasons[status] ?? '',
     date,
-    status === 204 ? '' : headers, // which by definition has neither (RFC 9110, section 8.6)
-    '',
-    body.toString('latin1'),
-  )
+    contentType: isWithout ? '' : `${action.contentType}; charset=utf-8`,
+    contentLength: isWithout ? -1 : body.length,
+    location: '',
+    body,
+  })
 }
 
 /**
- * An HTTP/0.9 client gets the body and nothing else (assumed): a status line would be part of the document to it.
- *
- * @param body one character per byte
+ * Writes an answer as HTTP/1.1. An HTTP/0.9 client gets the body and nothing else (assumed): a status line would be
+ * part of the document to it.
  */
-function send(exchange: Exchange, statusLine: string, date: string, headers: string, last: string, body: string): void {
-  const { out } = exchange.plane.net.buffers
-  const client = exchange.client!
-  const connection = exchange.closesClient ? 'close' : 'keep-alive'
+export function writeAnswer(exchange: Exchange, answer: OwnAnswer, out: OutBuffer): void {
+  const { isSimple, meaning } = exchange.head
+  const head = isSimple ? '' : headText(exchange, answer)
+  out.reserve(head.length + answer.body.length)
+  out.ascii(head)
+  if (!meaning.isHead) out.ascii(answer.body)
+}
+
+function headText(exchange: Exchange, answer: OwnAnswer): string {
   const { serverHeader, responseHeaders } = exchange.listener!
   const server = serverHeader ? 'Server: awselb/2.0\r\n' : ''
-  const own = `${last}${responseHeaders?.lines ?? ''}`
-  const { isSimple, meaning } = exchange.head
-  const head = isSimple
-    ? ''
-    : `HTTP/1.1 ${statusLine}\r\n${server}Date: ${date}\r\n${headers}Connection: ${connection}\r\n${own}\r\n`
-  out.reserve(head.length + body.length)
-  out.ascii(head)
-  if (!meaning.isHead) out.ascii(body)
-  if (out.length === 0) return
-  exchange.sentBytes += out.length
-  out.sendTo(client)
+  const type = answer.contentType === '' ? '' : `Content-Type: ${answer.contentType}\r\n`
+  const length = answer.contentLength === -1 ? '' : `Content-Length: ${answer.contentLength}\r\n`
+  const connection = `Connection: ${exchange.closesClient ? 'close' : 'keep-alive'}\r\n`
+  const location = answer.location === '' ? '' : `Location: ${answer.location}\r\n`
+  const fields = `${server}Date: ${answer.date}\r\n${type}${length}${connection}${location}`
+  return `HTTP/1.1 ${answer.status} ${answer.reason}\r\n${fields}${responseHeaders?.lines ?? ''}\r\n`
 }

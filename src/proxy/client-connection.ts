@@ -3,7 +3,7 @@
  * and the clock when it ends. Pipelined requests wait for their turn in a buffer.
  */
 
-import { type HeadFault, readRequestMeaning } from '../http/h1.ts'
+import { type HeadFault, type ResponseHead, readRequestMeaning } from '../http/h1.ts'
 import { endsConnections } from '../model/desync.ts'
 import type { FaultCode } from '../model/faults.ts'
 import { bulkBytesMin, exchangesPooledMax, halfClosedGraceMs, lingerMs } from '../model/limits.ts'
@@ -13,8 +13,9 @@ import { Connection, Pause } from '../net/connection.ts'
 import type { LoggedTls } from '../observe/access-log.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
 import { matchRule } from '../routing/rules.ts'
-import type { TargetUser } from '../targets/target-connection.ts'
+import type { TargetConnection, TargetUser } from '../targets/target-connection.ts'
 import { runAction } from './actions.ts'
+import { type OwnAnswer, writeAnswer } from './answer.ts'
 import { checkRequestHead } from './check-request-head.ts'
 import type { PlaneContext, RunningListener } from './context.ts'
 import { type Client, Exchange, Side } from './exchange.ts'
@@ -23,6 +24,7 @@ import { finishExchange } from './finish.ts'
 import {
   endRequest,
   flushToTarget,
+  pauseWhileFull,
   relayRequestBytes,
   relayResponse,
   targetClosed,
@@ -31,6 +33,8 @@ import {
   targetUnreachable,
 } from './relay.ts'
 import { forwardsInvalidNames } from './request-head.ts'
+import { flushToClient, writeClientBody, writeLastChunk } from './response-body.ts'
+import { writeClientHead } from './response-head.ts'
 import { ruleSubject } from './rule-subject.ts'
 import { traceHeaderFor } from './trace-header.ts'
 
@@ -48,6 +52,7 @@ const headFaults: Readonly<Record<HeadFault, FaultCode>> = {
 }
 
 export class ClientConnection extends Connection implements Client, TargetUser {
+  readonly isHttp2 = false
   readonly plane: PlaneContext
   readonly ip: string
   readonly port: number
@@ -208,7 +213,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     const body = exchange.requestBody
     const next = body.read(bytes, at, end)
     exchange.receivedBytes += next - at
-    relayRequestBytes(exchange, bytes, body.spanFrom, body.spanTo)
+    relayRequestBytes(exchange, this, bytes, body.spanFrom, body.spanTo)
     if (body.fault !== null) {
       failExchange(exchange, 'clientBodyMalformed', now)
       return end
@@ -235,7 +240,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     this.pause(Pause.pipelined)
   }
 
-  readOn(now: number): void {
+  #readOn(now: number): void {
     const held = this.#held
     this.#held = null
     if (held !== null && !this.isClosed) this.#read(held, 0, held.length, now)
@@ -256,7 +261,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     this.resume(Pause.congestion)
     if (!isKept || (this.hasEnded && this.#held === null)) this.#closeGently(now)
     // Not from within whatever ended the exchange: its record is about to be used again.
-    else if (this.#held !== null && !this.isCongested) queueMicrotask(() => this.readOn(this.plane.clock.now()))
+    else if (this.#held !== null && !this.isCongested) queueMicrotask(() => this.#readOn(this.plane.clock.now()))
   }
 
   /** FIN now; then wait a while for the client's own, since closing with unread bytes would turn into a RST. */
@@ -301,7 +306,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
 
   protected override onDrained(now: number): void {
     if (this.#exchange !== null) this.#exchange.targetConnection?.resume(Pause.congestion)
-    else if (this.#held !== null) this.readOn(now)
+    else if (this.#held !== null) this.#readOn(now)
   }
 
   protected override onClosed(now: number): void {
@@ -374,21 +379,43 @@ export class ClientConnection extends Connection implements Client, TargetUser {
 
   onTargetConnected(now: number): void {
     targetConnected(this.#exchange!, now)
-    this.readOn(now)
+    this.#readOn(now)
   }
 
   onTargetUnreachable(code: string, now: number): void {
     targetUnreachable(this.#exchange!, code, now)
     // A request body that waited for the connection is read on, to its end.
-    if (this.#exchange !== null) this.readOn(now)
+    if (this.#exchange !== null) this.#readOn(now)
   }
 
   onTargetBytes(bytes: Buffer, size: number, now: number): void {
-    relayResponse(this.#exchange!, bytes, size, now)
+    const exchange = this.#exchange!
+    if (exchange.isTunnel) {
+      this.#relayTunnelBack(exchange, bytes, 0, size)
+      return
+    }
+    const at = relayResponse(exchange, bytes, size, now)
+    if (!exchange.isTunnel) return
+    // What the client said behind its request goes on now, and what the target said behind its answer.
+    this.#readOn(now)
+    if (at < size) this.#relayTunnelBack(exchange, bytes, at, size)
+  }
+
+  #relayTunnelBack(exchange: Exchange, bytes: Buffer, from: number, to: number): void {
+    const target = exchange.targetConnection
+    if (target === null) return
+    exchange.sentBytes += to - from
+    target.passOn(bytes, from, to, this)
+    pauseWhileFull(exchange, target)
   }
 
   onTargetEnd(now: number): void {
-    targetEnded(this.#exchange!, now)
+    const exchange = this.#exchange!
+    if (!exchange.isTunnel) targetEnded(exchange, now)
+    else {
+      this.socket.end()
+      if (this.hasEnded) finishExchange(exchange, false, now)
+    }
   }
 
   onTargetDrained(): void {
@@ -396,7 +423,38 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   }
 
   onTargetClosed(code: string | null, now: number): void {
-    targetClosed(this.#exchange!, code, now)
+    const exchange = this.#exchange!
+    if (!exchange.isTunnel) targetClosed(exchange, code, now)
+    else {
+      exchange.targetConnection = null
+      finishExchange(exchange, false, now)
+    }
+  }
+
+  onRequestRead(): void {
+    this.endBulk()
+  }
+
+  sendHead(exchange: Exchange, head: ResponseHead, now: number): void {
+    writeClientHead(exchange, head, now, this.net.buffers.out)
+  }
+
+  sendBody(exchange: Exchange, from: TargetConnection, bytes: Buffer, at: number, to: number): void {
+    writeClientBody(exchange, this, from, bytes, at, to)
+  }
+
+  endBody(exchange: Exchange): void {
+    writeLastChunk(exchange)
+    this.flush(exchange)
+  }
+
+  flush(exchange: Exchange): void {
+    flushToClient(exchange, this)
+  }
+
+  sendAnswer(exchange: Exchange, answer: OwnAnswer): void {
+    writeAnswer(exchange, answer, this.net.buffers.out)
+    this.flush(exchange)
   }
 }
 

@@ -6,21 +6,22 @@
  */
 
 import { assert } from '../base/assert.ts'
-import { BodyReader, RequestHead } from '../http/h1.ts'
+import { BodyReader, RequestHead, type ResponseHead } from '../http/h1.ts'
 import type { FaultCode } from '../model/faults.ts'
-import type { Connection } from '../net/connection.ts'
 import type { LoggedTls } from '../observe/access-log.ts'
 import type { CompiledRule } from '../routing/rules.ts'
 import type { TargetConnection } from '../targets/target-connection.ts'
 import type { Target, TargetGroup } from '../targets/target-group.ts'
+import type { OwnAnswer } from './answer.ts'
 import type { PlaneContext, RunningAction, RunningListener } from './context.ts'
 
 /** How far one direction has come. */
 export const Side = { head: 0, body: 1, done: 2 } as const
 export type Side = (typeof Side)[keyof typeof Side]
 
-/** What an exchange needs of the connection that its request came on. */
-export type Client = Connection & {
+/** What an exchange needs of whoever its request came from: a connection of HTTP/1.1, or a stream of HTTP/2. */
+export type Client = {
+  readonly isHttp2: boolean
   readonly ip: string
   readonly port: number
   /** `ip:port` */
@@ -29,9 +30,25 @@ export type Client = Connection & {
   readonly openedAt: number
   /** Null on an HTTP listener, and before the handshake is over. */
   readonly tls: LoggedTls | null
-  /** Reading may go on: what was held back is read now. */
-  readOn(now: number): void
-  /** The exchange was recorded; the connection lives on or closes as it says. */
+  /** When a byte of the exchange last went either way. */
+  lastActivity: number
+  /** It holds more of the response than it should. When that is over, it has the target read on. */
+  readonly isCongested: boolean
+  /** Holds up the request, for a reason (`Pause`). */
+  pause(why: number): void
+  resume(why: number): void
+  /** The request was read to its end. */
+  onRequestRead(): void
+  /** Begins the response with the target's own head; what follows it in the same read leaves with it, at `flush`. */
+  sendHead(exchange: Exchange, head: ResponseHead, now: number): void
+  /** Passes on a piece of the response that was just read from the target. */
+  sendBody(exchange: Exchange, from: TargetConnection, bytes: Buffer, at: number, to: number): void
+  /** The body is over. */
+  endBody(exchange: Exchange): void
+  flush(exchange: Exchange): void
+  /** Sends a whole response that is the load balancer's own. */
+  sendAnswer(exchange: Exchange, answer: OwnAnswer): void
+  /** The exchange was recorded; what it came on lives on or closes as it says. */
   onExchangeFinished(isKept: boolean, now: number): void
 }
 

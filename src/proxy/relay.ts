@@ -6,7 +6,7 @@
 import { BodyKind, Field, type ResponseHead, readResponseMeaning } from '../http/h1.ts'
 import type { FaultCode } from '../model/faults.ts'
 import { bulkBytesMin } from '../model/limits.ts'
-import { lentBytesMin, Pause } from '../net/connection.ts'
+import { type Connection, lentBytesMin, Pause } from '../net/connection.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
 import type { TargetConnection } from '../targets/target-connection.ts'
 import type { TlsFailure } from '../targets/target-tls.ts'
@@ -14,9 +14,6 @@ import { type Exchange, Side } from './exchange.ts'
 import { endResponse, failExchange } from './fail.ts'
 import { finishExchange } from './finish.ts'
 import { writeTargetHead } from './request-head.ts'
-import { writeClientHead } from './response-head.ts'
-
-const lastChunk = Buffer.from('0\r\n\r\n')
 
 /** Puts the head into the out buffer; it leaves with what follows it in the same read, at `flushToTarget`. */
 export function holdTargetHead(exchange: Exchange, now: number): void {
@@ -38,27 +35,28 @@ export function flushToTarget(exchange: Exchange): void {
 /**
  * Passes a piece of the request body on; without a target it is thrown away. Pieces of one read leave together, with
  * the head if that is still here: a client that sends a byte a chunk must not cost a write for each.
+ *
+ * @param from the connection that the bytes were just read from
  */
-export function relayRequestBytes(exchange: Exchange, bytes: Buffer, from: number, to: number): void {
+export function relayRequestBytes(exchange: Exchange, from: Connection, bytes: Buffer, at: number, to: number): void {
   const { targetConnection } = exchange
-  if (targetConnection === null || from === to) return
+  if (targetConnection === null || at === to) return
   const { out, shared } = exchange.plane.net.buffers
-  if (exchange.isHeadHeld || bytes === shared || to - from < lentBytesMin) {
-    out.reserve(to - from)
-    out.copy(bytes, from, to)
+  if (exchange.isHeadHeld || bytes === shared || to - at < lentBytesMin) {
+    out.reserve(to - at)
+    out.copy(bytes, at, to)
     exchange.isOutHeld = true
     return
   }
   flushToTarget(exchange)
-  const client = exchange.client!
-  client.passOn(bytes, from, to, targetConnection)
-  if (targetConnection.isCongested) client.pause(Pause.congestion)
+  from.passOn(bytes, at, to, targetConnection)
+  if (targetConnection.isCongested) exchange.client!.pause(Pause.congestion)
 }
 
 /** The request was read to its end. */
 export function endRequest(exchange: Exchange, now: number): void {
   exchange.moveRequest(Side.done)
-  exchange.client!.endBulk()
+  exchange.client!.onRequestRead()
   if (exchange.responseSide === Side.done) finishExchange(exchange, true, now)
 }
 
@@ -99,11 +97,9 @@ export function targetUnreachable(exchange: Exchange, code: string, now: number)
 
 /** The target said FIN: the end of a body that has no other, or the loss of whatever was still to come. */
 export function targetEnded(exchange: Exchange, now: number): void {
-  if (exchange.isTunnel) {
-    exchange.client!.socket.end()
-    if (exchange.client!.hasEnded) finishExchange(exchange, false, now)
-  } else if (exchange.responseSide === Side.body && exchange.responseBody.kind === BodyKind.untilClose) {
-    endBodyAtClose(exchange, now)
+  if (exchange.responseSide === Side.body && exchange.responseBody.kind === BodyKind.untilClose) {
+    exchange.client!.endBody(exchange)
+    endResponse(exchange, now)
   } else {
     targetLost(exchange, 'targetClosed', now)
   }
@@ -111,8 +107,7 @@ export function targetEnded(exchange: Exchange, now: number): void {
 
 export function targetClosed(exchange: Exchange, code: string | null, now: number): void {
   exchange.targetConnection = null
-  if (exchange.isTunnel) finishExchange(exchange, false, now)
-  else targetLost(exchange, code === null ? 'targetClosed' : brokenBy(code), now)
+  targetLost(exchange, code === null ? 'targetClosed' : brokenBy(code), now)
 }
 
 /** In TLS 1.3 a target may refuse when the handshake is over for us; an alert then comes in place of the answer. */
@@ -135,45 +130,20 @@ function targetLost(exchange: Exchange, beforeAnswer: FaultCode, now: number): v
   }
 }
 
-/** A chunked response to a client is only complete with its last chunk, so one that broke off stays recognisable. */
-function endBodyAtClose(exchange: Exchange, now: number): void {
-  if (exchange.addsChunks) {
-    exchange.client!.send(lastChunk, 0, lastChunk.length)
-    exchange.sentBytes += lastChunk.length
-  }
-  endResponse(exchange, now)
-}
-
-export function relayResponse(exchange: Exchange, bytes: Buffer, size: number, now: number): void {
+/** @returns the position after what was read, which is short of `size` where a tunnel begins */
+export function relayResponse(exchange: Exchange, bytes: Buffer, size: number, now: number): number {
   const connection = exchange.targetConnection!
-  if (exchange.isTunnel) {
-    relayTunnelBytes(exchange, connection, bytes, 0, size)
-    return
-  }
   if (exchange.answeredAt === -1) exchange.answeredAt = now
   let at = 0
   if (exchange.responseSide === Side.head) {
     at = readResponseHead(exchange, connection, bytes, size, now)
-    if (at === -1) return
+    if (at === -1) return size
   } else if (exchange.responseSide === Side.done) {
     // More than one answer to one request: the connection is worth nothing any more.
     exchange.keepsTarget = false
-    return
+    return size
   }
-  relayResponseBody(exchange, connection, bytes, at, size, now)
-}
-
-function relayTunnelBytes(
-  exchange: Exchange,
-  connection: TargetConnection,
-  bytes: Buffer,
-  from: number,
-  to: number,
-): void {
-  const client = exchange.client!
-  exchange.sentBytes += to - from
-  connection.passOn(bytes, from, to, client)
-  pauseWhileFull(exchange, connection)
+  return relayResponseBody(exchange, connection, bytes, at, size, now)
 }
 
 /** @returns where the body begins, its head standing in the out buffer; -1 when there is nothing to go on with */
@@ -217,16 +187,15 @@ function isUpgradeAsked(exchange: Exchange, head: ResponseHead): boolean {
 }
 
 function beginResponse(exchange: Exchange, connection: TargetConnection, head: ResponseHead, now: number): void {
-  const { plane } = exchange
   const { meaning } = head
   exchange.statusCode = head.statusCode
   exchange.targetStatusCode = head.statusCode
   exchange.isTunnel = head.statusCode === 101
   settleConnections(exchange, head)
-  const isOldClient = exchange.head.minorVersion === 0
-  exchange.addsChunks = meaning.bodyKind === BodyKind.untilClose && !isOldClient
-  exchange.responseBody.start(meaning.bodyKind, meaning.contentLength, !isOldClient)
-  writeClientHead(exchange, head, now, plane.net.buffers.out)
+  const takesChunks = exchange.head.minorVersion > 0 && !exchange.client!.isHttp2
+  exchange.addsChunks = meaning.bodyKind === BodyKind.untilClose && takesChunks
+  exchange.responseBody.start(meaning.bodyKind, meaning.contentLength, takesChunks)
+  exchange.client!.sendHead(exchange, head, now)
   head.reset()
   exchange.relayedAt = now
   exchange.moveResponse(Side.body)
@@ -253,54 +222,34 @@ function relayResponseBody(
   from: number,
   size: number,
   now: number,
-): void {
-  const { out, shared } = exchange.plane.net.buffers
+): number {
   const body = exchange.responseBody
   const client = exchange.client!
   let at = from
   while (at < size && !body.isDone && body.fault === null) {
     at = body.read(bytes, at, size)
-    const length = body.spanTo - body.spanFrom
-    if (length === 0) continue
-    if (exchange.addsChunks) {
-      out.reserve(length + 20)
-      out.ascii(`${length.toString(16)}\r\n`)
-      out.copy(bytes, body.spanFrom, body.spanTo)
-      out.ascii('\r\n')
-    } else if (bytes === shared || length < lentBytesMin) {
-      out.reserve(length)
-      out.copy(bytes, body.spanFrom, body.spanTo)
-    } else {
-      flushToClient(exchange)
-      exchange.sentBytes += length
-      connection.passOn(bytes, body.spanFrom, body.spanTo, client)
-    }
+    if (body.spanTo > body.spanFrom) client.sendBody(exchange, connection, bytes, body.spanFrom, body.spanTo)
   }
-  flushToClient(exchange)
+  if (body.isDone && !exchange.isTunnel) client.endBody(exchange)
+  else client.flush(exchange)
   if (body.fault !== null) {
     failExchange(exchange, 'responseBodyMalformed', now)
   } else if (exchange.isTunnel) {
-    client.readOn(now)
-    if (at < size) relayTunnelBytes(exchange, connection, bytes, at, size)
+    return at
   } else if (body.isDone) {
     connection.endBulk()
     if (at < size) exchange.keepsTarget = false
     endResponse(exchange, now)
   } else {
-    if (size === shared.length) connection.startBulk()
+    if (size === exchange.plane.net.buffers.shared.length) connection.startBulk()
     pauseWhileFull(exchange, connection)
   }
+  return size
 }
 
-function flushToClient(exchange: Exchange): void {
-  const { out } = exchange.plane.net.buffers
-  if (out.length === 0) return
-  exchange.sentBytes += out.length
-  out.sendTo(exchange.client!)
-}
-
-function pauseWhileFull(exchange: Exchange, connection: TargetConnection): void {
+/** Has a target wait whose client reads more slowly than it sends. */
+export function pauseWhileFull(exchange: Exchange, target: { pause(why: number): void }): void {
   if (!exchange.client!.isCongested) return
-  connection.pause(Pause.congestion)
+  target.pause(Pause.congestion)
   exchange.plane.counters.countLoadBalancer(exchange.listener!.loadBalancer.slot, LoadBalancerColumn.readingPaused, 1)
 }
