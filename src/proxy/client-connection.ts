@@ -12,12 +12,12 @@ import type { OpenSocket } from '../net/accept-tls.ts'
 import { Connection, Pause } from '../net/connection.ts'
 import type { LoggedTls } from '../observe/access-log.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
-import { matchRule } from '../routing/rules.ts'
 import type { TargetConnection, TargetUser } from '../targets/target-connection.ts'
 import { runAction } from './actions.ts'
 import { type OwnAnswer, writeAnswer } from './answer.ts'
 import { checkRequestHead } from './check-request-head.ts'
 import type { PlaneContext, RunningListener } from './context.ts'
+import { faultOfDeregistration, faultOfLeaving, faultOfShutdown, faultOfSilence } from './cut-short.ts'
 import { type Client, Exchange, Side } from './exchange.ts'
 import { failExchange } from './fail.ts'
 import { finishExchange } from './finish.ts'
@@ -32,11 +32,9 @@ import {
   targetEnded,
   targetUnreachable,
 } from './relay.ts'
-import { forwardsInvalidNames } from './request-head.ts'
 import { flushToClient, writeClientBody, writeLastChunk } from './response-body.ts'
 import { writeClientHead } from './response-head.ts'
-import { ruleSubject } from './rule-subject.ts'
-import { traceHeaderFor } from './trace-header.ts'
+import { routeRequest } from './route-request.ts'
 
 /** Where a client connection finds the configuration in force; replaced from under it by a publication. */
 export type ListenerPort = { running: RunningListener; isClosing: boolean }
@@ -169,10 +167,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
       failExchange(exchange, fault, now)
       return
     }
-    const { rules } = exchange.listener!
-    exchange.rule = rules.hasConditions ? matchRule(rules, ruleSubject(exchange)) : rules.rules[0]!
-    exchange.traceId = traceHeaderFor(head, this.plane.ids.traceElement(this.plane.clock.originMs + now))
-    if (!head.hasPlainNamesOnly) this.#countInvalidNames(exchange)
+    routeRequest(exchange, now)
     if (head.meaning.expectsContinue && head.minorVersion === 1) this.send(continueAnswer, 0, continueAnswer.length)
     runAction(exchange, this, now)
   }
@@ -198,15 +193,6 @@ export class ClientConnection extends Connection implements Client, TargetUser {
       now >= this.#keptUntil ||
       this.#port.isClosing ||
       this.plane.isStopping
-  }
-
-  #countInvalidNames(exchange: Exchange): void {
-    const { attributes, slot } = exchange.listener!.loadBalancer
-    const column =
-      attributes.dropInvalidHeaderFields || !forwardsInvalidNames(exchange.head)
-        ? LoadBalancerColumn.DroppedInvalidHeaderRequestCount
-        : LoadBalancerColumn.ForwardedInvalidHeaderRequestCount
-    this.plane.counters.countLoadBalancer(slot, column, 1)
   }
 
   #readBody(exchange: Exchange, bytes: Buffer, at: number, end: number, now: number): number {
@@ -286,22 +272,14 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     else if (exchange.isTunnel) {
       exchange.targetConnection?.socket.end()
       if (exchange.targetConnection?.hasEnded) finishExchange(exchange, false, now)
-    } else if (exchange.requestSide !== Side.done) this.#leave(exchange, now)
+    } else if (exchange.requestSide !== Side.done) failExchange(exchange, faultOfLeaving(exchange), now)
     else if (exchange.responseSide === Side.head) {
       this.plane.clock.after(halfClosedGraceMs, () => {
         if (this.#exchange === exchange && exchange.responseSide === Side.head && !exchange.isFinished) {
-          this.#leave(exchange, this.plane.clock.now())
+          failExchange(exchange, faultOfLeaving(exchange), this.plane.clock.now())
         }
       })
     }
-  }
-
-  /** The client is gone in the middle of its exchange. */
-  #leave(exchange: Exchange, now: number): void {
-    if (exchange.requestSide === Side.head) failExchange(exchange, 'clientGoneDuringHead', now)
-    else if (exchange.responseSide !== Side.head) failExchange(exchange, 'clientGoneDuringResponse', now)
-    else if (exchange.requestSide === Side.body) failExchange(exchange, 'clientGoneDuringBody', now)
-    else failExchange(exchange, 'clientClosed', now)
   }
 
   protected override onDrained(now: number): void {
@@ -315,7 +293,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     const exchange = this.#exchange
     if (exchange === null) return
     if (exchange.isTunnel) finishExchange(exchange, false, now)
-    else this.#leave(exchange, now)
+    else failExchange(exchange, faultOfLeaving(exchange), now)
   }
 
   override deadlineMs(): number {
@@ -336,20 +314,14 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     const exchange = this.#exchange
     if (this.#lingerUntil !== -1) this.abort()
     else if (exchange === null) this.#closeGently(now)
-    else if (exchange.requestSide === Side.head) failExchange(exchange, 'clientHeadTimeout', now)
     else if (exchange.responseSide === Side.done) finishExchange(exchange, false, now)
-    else if (exchange.responseSide === Side.body) this.#endStalled(exchange, now)
-    else if (exchange.requestSide === Side.body && exchange.targetConnection?.isCongested !== true) {
-      failExchange(exchange, 'clientBodyTimeout', now)
-    } else failExchange(exchange, 'targetIdle', now)
-  }
-
-  #endStalled(exchange: Exchange, now: number): void {
-    const isClientStalled = this.isCongested
-    if (exchange.isTunnel) finishExchange(exchange, false, now)
-    else failExchange(exchange, isClientStalled ? 'clientStalledDuringResponse' : 'responseStalled', now)
-    // Who read nothing for so long gets no further time to read the rest.
-    if (isClientStalled) this.abort()
+    else {
+      const isClientStalled = exchange.responseSide === Side.body && this.isCongested
+      if (exchange.isTunnel) finishExchange(exchange, false, now)
+      else failExchange(exchange, faultOfSilence(exchange), now)
+      // Who read nothing for so long gets no further time to read the rest.
+      if (isClientStalled) this.abort()
+    }
   }
 
   /** The deregistration delay of its target is over. */
@@ -357,8 +329,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     const exchange = this.#exchange
     if (exchange === null || exchange.isFinished) return
     if (exchange.isTunnel) finishExchange(exchange, false, now)
-    else if (exchange.responseSide === Side.head) failExchange(exchange, 'deregistrationExpired', now)
-    else failExchange(exchange, 'deregistrationExpiredDuringResponse', now)
+    else failExchange(exchange, faultOfDeregistration(exchange), now)
   }
 
   /** The load balancer stops: an unused connection ends now, one in use with its present exchange. */
@@ -371,8 +342,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   endNow(now: number): void {
     if (this.#exchange !== null && !this.#exchange.isFinished) {
       if (this.#exchange.isTunnel) finishExchange(this.#exchange, false, now)
-      else if (this.#exchange.responseSide === Side.head) failExchange(this.#exchange, 'shutdownBeforeAnswer', now)
-      else failExchange(this.#exchange, 'shutdownDuringExchange', now)
+      else failExchange(this.#exchange, faultOfShutdown(this.#exchange), now)
     }
     this.close()
   }

@@ -8,7 +8,7 @@ import { BodyKind, Field, type ResponseHead } from '../http/h1.ts'
 import type { OutBuffer } from '../net/buffers.ts'
 import type { RunningResponseHeaders } from './context.ts'
 import type { Exchange } from './exchange.ts'
-import { stickyCookieLines } from './stickiness.ts'
+import { stickyCookies } from './stickiness.ts'
 
 const addedBytesMax = 256
 
@@ -17,8 +17,8 @@ export function writeClientHead(exchange: Exchange, head: ResponseHead, now: num
   if (exchange.head.isSimple) return
   const { meaning, bytes } = head
   const { responseHeaders } = exchange.listener!
-  const cookies = stickyCookieLines(exchange, head, now)
-  out.reserve(head.length * 2 + cookies.length + (responseHeaders?.lines.length ?? 0) + addedBytesMax)
+  const cookies = stickyCookies(exchange, head, now)
+  out.reserve(head.length * 2 + bytesOf(cookies) + (responseHeaders?.lines.length ?? 0) + addedBytesMax)
   out.ascii('HTTP/1.1 ')
   out.decimal(head.statusCode)
   out.ascii(' ')
@@ -34,10 +34,17 @@ export function writeClientHead(exchange: Exchange, head: ResponseHead, now: num
     writeFraming(exchange, head, out)
     out.ascii(exchange.closesClient ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n')
   }
-  out.ascii(cookies)
+  for (const cookie of cookies) out.ascii(`Set-Cookie: ${cookie}\r\n`)
   copyKeptFields(head, responseHeaders, out)
   if (responseHeaders !== null) out.ascii(responseHeaders.lines)
   out.ascii('\r\n')
+}
+
+/** As whole lines. */
+function bytesOf(cookies: readonly string[]): number {
+  let bytes = 0
+  for (const cookie of cookies) bytes += 'Set-Cookie: \r\n'.length + cookie.length
+  return bytes
 }
 
 /** Without a body, the length that the target named still goes out: HEAD and 304 mean something by it. */

@@ -102,41 +102,46 @@ function beginsCookie(cookies: string, at: number): boolean {
   return before < 0 || cookies[before] === ';'
 }
 
-/** The lines of the cookies that tie the client from now on; each response begins the duration anew. */
-export function stickyCookieLines(exchange: Exchange, head: ResponseHead, now: number): string {
+const noCookies: readonly string[] = []
+
+/** What `Set-Cookie` says to tie the client from now on; each response begins the duration anew. */
+export function stickyCookies(exchange: Exchange, head: ResponseHead, now: number): readonly string[] {
   const { action } = exchange.rule!
   const { stickiness } = exchange.targetGroup!.attributes
   const groupSeconds = action.type === 'forward' ? action.stickinessSeconds : null
-  if (stickiness === null && groupSeconds === null) return ''
+  if (stickiness === null && groupSeconds === null) return noCookies
 
   const { plane } = exchange
   const nowMs = plane.clock.originMs + now
   const rest = `; Expires=${new Date(nowMs + stickyCookieExpiresMs).toUTCString()}; Path=/`
   const { id: groupId } = exchange.targetGroup!
   const isSecure = exchange.listener!.protocol === 'https'
-  let lines = ''
+  const cookies: string[] = []
   if (groupSeconds !== null) {
     const expiresAtMs = nowMs + groupSeconds * 1000
-    lines += pair('AWSALBTG', plane.cookies.seal({ kind: 'targetGroup', groupId, expiresAtMs }), rest, isSecure)
+    cookies.push(...pair('AWSALBTG', plane.cookies.seal({ kind: 'targetGroup', groupId, expiresAtMs }), rest, isSecure))
   }
-  if (stickiness === null) return lines
+  if (stickiness === null) return cookies
   const { ip, port } = exchange.target!
   const ticket = { kind: 'target', groupId, ip, port, expiresAtMs: nowMs + stickiness.durationSeconds * 1000 } as const
-  if (stickiness.type === 'lb_cookie') return lines + pair('AWSALB', plane.cookies.seal(ticket), rest, isSecure)
+  if (stickiness.type === 'lb_cookie') {
+    cookies.push(...pair('AWSALB', plane.cookies.seal(ticket), rest, isSecure))
+    return cookies
+  }
 
   // A session goes on, with another target if need be, whether or not the target names its cookie again.
   const isTied = exchange.hasStickySession || setsCookie(head, stickiness.cookieName)
   const attributes = isChromiumAcrossSites(exchange.head) ? `${rest}; SameSite=None; Secure` : rest
-  lines += cookie('AWSALBAPP-0', isTied ? plane.cookies.seal(ticket) : noShard, attributes)
-  for (let i = 1; i < appCookieShards; i++) lines += cookie(`AWSALBAPP-${i}`, noShard, attributes)
-  return lines
+  cookies.push(`AWSALBAPP-0=${isTied ? plane.cookies.seal(ticket) : noShard}${attributes}`)
+  for (let i = 1; i < appCookieShards; i++) cookies.push(`AWSALBAPP-${i}=${noShard}${attributes}`)
+  return cookies
 }
 
 /** A cookie and its twin for cross-site requests, which says `Secure` on HTTPS listeners only. */
-const pair = (name: string, value: string, rest: string, isSecure: boolean): string =>
-  cookie(name, value, rest) + cookie(`${name}CORS`, value, `${rest}; SameSite=None${isSecure ? '; Secure' : ''}`)
-
-const cookie = (name: string, value: string, rest: string): string => `Set-Cookie: ${name}=${value}${rest}\r\n`
+const pair = (name: string, value: string, rest: string, isSecure: boolean): [string, string] => [
+  `${name}=${value}${rest}`,
+  `${name}CORS=${value}${rest}; SameSite=None${isSecure ? '; Secure' : ''}`,
+]
 
 /** Whether the target itself sets a cookie of that name; its value and age do not matter. */
 function setsCookie(head: ResponseHead, name: string): boolean {
