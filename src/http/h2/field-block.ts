@@ -3,6 +3,7 @@
  * fields that are good in themselves become lines, so nothing in them can end a line early.
  */
 
+import { ByteWriter } from '../../base/byte-writer.ts'
 import { Field } from '../h1/fields.ts'
 import { FieldKind, firstBadKind, firstPseudoKind, pseudoKindCount, pseudoKinds } from './field-kind.ts'
 
@@ -16,11 +17,11 @@ export type FieldBounds = {
 
 /** What a field costs beside its name and value (RFC 7541, section 4.1). */
 export const fieldOverhead = 32
+/** Colon, space and line end. */
+const lineOverhead = 4
 
-export class FieldBlock {
-  /** The lines, from 0 to `length`. */
-  bytes: Buffer = Buffer.allocUnsafeSlow(4096)
-  length = 0
+/** `bytes` holds the lines, from 0 to `length`. */
+export class FieldBlock extends ByteWriter {
   /** Fields, pseudo ones included. */
   count = 0
   /** So many of them, the first, are pseudo-headers. */
@@ -37,6 +38,11 @@ export class FieldBlock {
   #nameFrom = new Int32Array(32)
   #nameTo = new Int32Array(32)
   readonly #pseudoAt = new Int32Array(pseudoKindCount)
+
+  constructor() {
+    super(4096)
+    this.#pseudoAt.fill(-1)
+  }
 
   reset(): void {
     this.length = 0
@@ -84,42 +90,39 @@ export class FieldBlock {
     return this.bytes.toString('latin1', from, to)
   }
 
-  /** Makes room for `size` bytes more. */
-  reserve(size: number): void {
-    const needed = this.length + size
-    if (needed <= this.bytes.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2))
-    this.bytes.copy(grown, 0, 0, this.length)
-    this.bytes = grown
-  }
-
   /**
-   * Adds the line that was written behind the last one, unless it is not fit to be there.
+   * Takes the line that was just written, or takes it back where it is not fit to be there.
    *
-   * @param valueTo the end of its value; CRLF follows
+   * @param kind `FieldKind` of name and value
+   * @param from of the line; it ends at `length`
    */
-  add(kind: number, nameTo: number, valueTo: number, isNeverIndexed: boolean, bounds: FieldBounds): void {
-    const size = valueTo - this.length - 2
+  add(kind: number, from: number, nameTo: number, isNeverIndexed: boolean, bounds: FieldBounds): void {
+    const size = this.length - from - lineOverhead
     this.#listBytes += size + fieldOverhead
-    if (this.fault !== null) return
-    const excess = this.#excess(size, bounds)
-    const breach = excess ?? this.#breach(kind, nameTo, valueTo)
-    if (breach !== null) {
-      this.fault = excess === null ? 'malformed' : 'tooLarge'
-      this.faultText = breach
+    const isTaken = this.fault === null && this.#isFit(kind, nameTo, size, bounds)
+    if (!isTaken) {
+      this.length = from
       return
     }
     const i = this.count
     if (i === this.#kinds.length) this.#grow()
     this.#kinds[i] = kind
     this.#isNeverIndexed[i] = isNeverIndexed ? 1 : 0
-    this.#nameFrom[i] = this.length
+    this.#nameFrom[i] = from
     this.#nameTo[i] = nameTo
     this.count = i + 1
-    this.length = valueTo + 2
     if (kind < firstPseudoKind) return
     this.#pseudoAt[kind - firstPseudoKind] = i
     this.pseudoCount = i + 1
+  }
+
+  #isFit(kind: number, nameTo: number, size: number, bounds: FieldBounds): boolean {
+    const excess = this.#excess(size, bounds)
+    const breach = excess ?? this.#breach(kind, nameTo)
+    if (breach === null) return true
+    this.fault = excess === null ? 'malformed' : 'tooLarge'
+    this.faultText = breach
+    return false
   }
 
   #excess(size: number, bounds: FieldBounds): string | null {
@@ -128,13 +131,13 @@ export class FieldBlock {
     return this.count >= bounds.fieldsMax ? 'too many fields' : null
   }
 
-  #breach(kind: number, nameTo: number, valueTo: number): string | null {
+  #breach(kind: number, nameTo: number): string | null {
     if (kind >= firstBadKind) return badTexts[kind]!
     if (kind >= firstPseudoKind) {
       if (this.pseudoCount < this.count) return 'pseudo-headers must come first'
       return this.#pseudoAt[kind - firstPseudoKind] === -1 ? null : 'a pseudo-header must not be repeated'
     }
-    if (kind !== Field.contentLength || this.#readContentLength(nameTo + 2, valueTo)) return null
+    if (kind !== Field.contentLength || this.#readContentLength(nameTo + 2, this.length - 2)) return null
     return 'content-length must be one decimal number'
   }
 

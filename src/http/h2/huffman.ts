@@ -1,7 +1,8 @@
 /**
  * The Huffman code of HPACK (RFC 7541, section 5.2 and appendix B).
  *
- * It is canonical: codes of one length count up in the order of their bytes, so that the lengths alone say it all.
+ * It is canonical: codes of one length count up in the order of their bytes, so that the lengths alone say it all. The
+ * last code of all, thirty ones, ends everything and must not occur; its beginning fills up the last byte.
  */
 
 /** The bytes whose codes are that long. */
@@ -101,7 +102,73 @@ export function encode(code: Code, bytes: Uint8Array, from: number, to: number, 
       out[at++] = pending >>> pendingBits
     }
   }
-  // The end is filled up with the beginning of the code that ends everything, which is ones.
   if (pendingBits > 0) out[at++] = (pending << (8 - pendingBits)) | (0xff >>> pendingBits)
   return at
+}
+
+/**
+ * Decoding walks the tree of the code, four bits at a step: no code is shorter than five, so no step meets more than one
+ * byte. Of each node and half byte: the byte met, the next node times 16, whether a byte was met, whether the end was.
+ */
+const steps = new Uint32Array(256 * 16)
+const nodeShift = 8
+const nodeMask = 0xff0
+const meetsByte = 1 << 20
+const meetsEnd = 1 << 21
+/** 1 for the nodes that a string may end in: less than eight bits of the last code, all ones, were read. */
+const mayEnd = new Uint8Array(256)
+
+{
+  /** Two places per node, for 0 and for 1: the number of another node, or a byte as `~byte`, or none for the end. */
+  const children: (number | undefined)[] = [undefined, undefined]
+  for (let byte = 0; byte < 256; byte++) {
+    let node = 0
+    for (let bit = lengths[byte]! - 1; bit > 0; bit--) {
+      const place = 2 * node + ((codes[byte]! >>> bit) & 1)
+      children[place] ??= children.push(undefined, undefined) / 2 - 1
+      node = children[place]!
+    }
+    children[2 * node + (codes[byte]! & 1)] = ~byte
+  }
+  for (let node = 0; node < 256; node++) {
+    for (let bits = 0; bits < 16; bits++) steps[16 * node + bits] = stepFrom(children, node, bits)
+  }
+  for (let node = 0, depth = 0; depth < 8; depth++) {
+    mayEnd[node] = 1
+    node = children[2 * node + 1]!
+  }
+}
+
+function stepFrom(children: readonly (number | undefined)[], from: number, bits: number): number {
+  let node = from
+  let met = 0
+  for (let bit = 3; bit >= 0; bit--) {
+    const child = children[2 * node + ((bits >>> bit) & 1)]
+    if (child === undefined) return meetsEnd
+    if (child < 0) met = meetsByte | ~child
+    node = Math.max(0, child)
+  }
+  return met | (node << (nodeShift + 4))
+}
+
+/**
+ * @param out has room for 8/5 of what is read
+ * @returns the position after the last byte written, from `at`; -1 where it is no valid code
+ */
+export function decode(bytes: Uint8Array, from: number, to: number, out: Uint8Array, at: number): number {
+  let step = 0
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i]!
+    step = steps[((step >>> nodeShift) & nodeMask) | (byte >>> 4)]!
+    if (step >= meetsByte) {
+      if (step >= meetsEnd) return -1
+      out[at++] = step
+    }
+    step = steps[((step >>> nodeShift) & nodeMask) | (byte & 0xf)]!
+    if (step >= meetsByte) {
+      if (step >= meetsEnd) return -1
+      out[at++] = step
+    }
+  }
+  return mayEnd[(step >>> (nodeShift + 4)) & 0xff] === 1 ? at : -1
 }

@@ -1,8 +1,37 @@
-/** One HTTP/2 connection, in either role (RFC 9113). It knows bytes and time, no sockets and no load balancer. */
+/**
+ * One HTTP/2 connection, in either role (RFC 9113): what each frame means for streams, windows and the connection. It
+ * knows bytes and time, no sockets and no load balancer.
+ *
+ * Whatever a peer does is a value: a stream ends with `onReset`, the session with `onSessionError`. Nothing is held but
+ * frames that are cut, header blocks that are not complete, and what the owner sent and the peer does not take.
+ */
 
-import { ByteWriter } from '../../base/byte-writer.ts'
-import type { FieldBlock, FieldBounds } from './field-block.ts'
-import type { H2Stream } from './stream.ts'
+import { assert } from '../../base/assert.ts'
+import type { ByteWriter } from '../../base/byte-writer.ts'
+import { http2ContinuationsMax } from '../../model/limits.ts'
+import { checkRequest, checkResponse, checkTrailers, lengthText } from './check-message.ts'
+import { Closed, ClosedStreams } from './closed-streams.ts'
+import { H2Error } from './errors.ts'
+import { FieldBlock, type FieldBounds } from './field-block.ts'
+import { FieldDecoder } from './field-decoder.ts'
+import { Found, FrameReader } from './frame-reader.ts'
+import {
+  defaultWindowBytes,
+  Flag,
+  FrameType,
+  frameHeadBytes,
+  framePayloadMax,
+  maxFrameSizeMax,
+  preface,
+  readUint31,
+  readUint32,
+  Setting,
+  windowBytesMax,
+} from './frames.ts'
+import { Outbox } from './outbox.ts'
+import { PeerAccount } from './peer-account.ts'
+import { faultOfShape, type SessionFault, sessionFaults } from './session-faults.ts'
+import { H2Stream } from './stream.ts'
 
 export type H2Bounds = FieldBounds & {
   /** Streams that may be open at once: begun by the peer (server), by us (client; the peer's own bound holds as well). */
@@ -29,7 +58,7 @@ export type H2Handler<User> = {
    * at first: after `malformed` the stream is reset already and `onReset` follows, nothing is to be sent.
    */
   onHead(stream: H2Stream<User>, fields: FieldBlock, isEnd: boolean, now: number): void
-  /** Always the end of what the peer says on the stream. */
+  /** Always the end of what the peer says on the stream. They may be `tooLarge`. */
   onTrailers(stream: H2Stream<User>, fields: FieldBlock, now: number): void
   /** Any part of the stream's data, without padding. `isEnd` comes with the last, which may be empty. */
   onData(stream: H2Stream<User>, bytes: Buffer, from: number, to: number, isEnd: boolean, now: number): void
@@ -38,20 +67,19 @@ export type H2Handler<User> = {
    * the session ended. Exactly once per stream, unless that closed normally or was reset by the owner.
    */
   onReset(stream: H2Stream<User>, code: number, byPeer: boolean, now: number): void
-  /** All that was queued after `isCongested` is written, END_STREAM included. */
+  /** All that was queued after `isCongested` is written, END_STREAM included; that may have closed the stream. */
   onStreamDrained(stream: H2Stream<User>, now: number): void
-  /** The peer takes no more streams. In client role those above the last one follow with `onReset(refusedStream)`. */
+  /** Client role: the peer takes no more streams. Those above the last one follow with `onReset(refusedStream)`. */
   onGoAway(lastStreamId: number, code: number, now: number): void
   /** The peer broke the rules, or floods us: all streams were told, a GOAWAY stands in `out`, nothing more is read. */
   onSessionError(code: number, text: string, now: number): void
 }
 
+/** One for all sessions of a thread: handlers do not keep it, and no session reads while another does. */
+const fields = new FieldBlock()
+
 export class H2Session<User> {
-  /** Frames to be sent. The owner sends them and sets `length` to 0; it may change `bytes` for other memory. */
-  readonly out: ByteWriter = new ByteWriter(512)
-  /** Open ones. */
-  readonly streams: ReadonlyMap<number, H2Stream<User>> = new Map()
-  /** Client role: how many the peer takes at once. */
+  /** Client role: how many streams the peer takes at once. Until it says so, as many as it should (RFC 9113, 6.5.2). */
   peerMaxConcurrentStreams = 100
   /** We have said that no more streams are taken, or the peer has. */
   isGoingAway = false
@@ -61,65 +89,672 @@ export class H2Session<User> {
   lastActivity = 0
   /** Of the event that is being handled. `read` sets it; whoever acts on another event may set it first. */
   now = 0
+  readonly #isServer: boolean
+  readonly #handler: H2Handler<User>
+  readonly #bounds: H2Bounds
+  readonly #streams = new Map<number, H2Stream<User>>()
+  readonly #closed = new ClosedStreams()
+  readonly #frames = new FrameReader()
+  readonly #decoder = new FieldDecoder()
+  readonly #outbox: Outbox<User>
+  readonly #account = new PeerAccount()
+  #isOver = false
+  #isAnnounced = false
+  /** How much of the preface was read. */
+  #prefaceAt: number
+  #hasSettings = false
+  /** Of the last stream that was begun, by whoever begins them here. */
+  #lastStreamId: number
+  /** Of the last that was not refused for going away. */
+  #lastTakenId = 0
+  /** What a stream may send at first, by the peer's settings. */
+  #sendWindow = defaultWindowBytes
+  #receiveWindow: number
+  /** Consumed bytes of the connection that the peer has not been told of. */
+  #credit = 0
+  /** The stream whose header block is not complete, or 0, and what came of it. */
+  #blockStreamId = 0
+  #block: Buffer | null = null
+  #blockSize = 0
+  #blockIsEnd = false
+  #blockDependsOnItself = false
+  /** Its frames, and their bytes with all that belongs to them. */
+  #blockFrames = 0
+  #blockFrameBytes = 0
+  /** Of the DATA frame that is being read; null: what comes of the payload is of no interest. */
+  #dataStream: H2Stream<User> | null = null
+  /** Data that is still to come, and padding before its length is known. */
+  #dataLeft = 0
+  #dataIsEnd = false
+  #dataIsPadded = false
 
   constructor(role: 'server' | 'client', handler: H2Handler<User>, bounds: H2Bounds) {
-    void role
-    void handler
-    void bounds
+    assert(bounds.initialWindowBytes >= defaultWindowBytes, 'windows can only be widened before the peer knows of them')
+    assert(bounds.connectionWindowBytes >= defaultWindowBytes, 'the window of a connection can only be widened')
+    this.#isServer = role === 'server'
+    this.#handler = handler
+    this.#bounds = bounds
+    this.#outbox = new Outbox(bounds.outBytesMax)
+    this.#prefaceAt = this.#isServer ? 0 : preface.length
+    this.#lastStreamId = this.#isServer ? 0 : -1
+    this.#receiveWindow = bounds.connectionWindowBytes
+  }
+
+  /** Frames to be sent. The owner sends them and sets `length` to 0; it may put other memory in place of `bytes`. */
+  get out(): ByteWriter {
+    return this.#outbox.out
+  }
+
+  /** Open ones. */
+  get streams(): ReadonlyMap<number, H2Stream<User>> {
+    return this.#streams
   }
 
   /** The socket holds enough: DATA is queued instead of written. Setting it to false writes what waits, in turn. */
   get isBlocked(): boolean {
-    return false
+    return this.#outbox.isBlocked
   }
   set isBlocked(isBlocked: boolean) {
-    void isBlocked
+    this.#outbox.isBlocked = isBlocked
+    if (isBlocked) return
+    this.#account.repliesSent()
+    this.#drain()
+    this.#announce()
   }
 
-  /** Writes what each side begins with. */
-  begin(): void {}
-
-  read(bytes: Buffer, from: number, to: number, now: number): void {
-    void [bytes, from, to, now]
+  /** Writes what a connection begins with. */
+  begin(): void {
+    const { initialWindowBytes, connectionWindowBytes, streamsMax } = this.#bounds
+    this.#prepare()
+    if (!this.#isServer) {
+      this.out.reserve(preface.length)
+      this.out.copy(preface, 0, preface.length)
+    }
+    this.#outbox.writeSettings([
+      this.#isServer ? [Setting.maxConcurrentStreams, streamsMax] : [Setting.enablePush, 0],
+      [Setting.initialWindowSize, initialWindowBytes],
+    ])
+    const more = connectionWindowBytes - defaultWindowBytes
+    if (more > 0) this.#outbox.writeWord(FrameType.windowUpdate, 0, more)
+    this.#announce()
   }
 
   /** Client role. @returns null when no more may be opened: too many are open, the peer goes away, ids are used up */
   openStream(): H2Stream<User> | null {
-    return null
+    assert(!this.#isServer, 'only clients open streams')
+    const most = Math.min(this.peerMaxConcurrentStreams, this.#bounds.streamsMax)
+    if (this.isGoingAway || this.#streams.size >= most || this.#lastStreamId + 2 > windowBytesMax) return null
+    this.#lastStreamId += 2
+    return this.#addStream(this.#lastStreamId)
+  }
+
+  #addStream(id: number): H2Stream<User> {
+    const stream = new H2Stream<User>(id, this.#sendWindow, this.#bounds.initialWindowBytes)
+    this.#streams.set(id, stream)
+    this.streamsBegun++
+    return stream
   }
 
   /** The caller writes the fields into what is returned, then calls `endHead`, with nothing else in between. */
   beginHead(): ByteWriter {
-    return this.out
+    assert(!this.#outbox.isWriting, 'one block of fields at a time')
+    this.#prepare()
+    return this.#outbox.beginBlock()
   }
 
-  /** Sends them, as a head, or as trailers where `isEnd` follows a head; behind queued data if there is some. */
+  /** Sends them, as a head, or as trailers where they end a stream that has one; behind queued data if there is some. */
   endHead(stream: H2Stream<User>, isEnd: boolean): void {
-    void [stream, isEnd]
+    assert(!stream.isLocalEnded || stream.isClosed, 'nothing is sent on a stream after its end')
+    this.#outbox.endBlock(stream, isEnd)
+    this.#closeIfDone(stream)
+    this.#announce()
   }
 
-  /** Takes everything: what may not be written now is copied and queued, and `stream.isCongested`. */
+  /** Takes everything: what may not be written now is copied and queued, and the stream is congested. */
   sendData(stream: H2Stream<User>, bytes: Buffer, from: number, to: number, isEnd: boolean): void {
-    void [stream, bytes, from, to, isEnd]
+    if (stream.isClosed) return
+    assert(!stream.isLocalEnded, 'nothing is sent on a stream after its end')
+    assert(!this.#outbox.isWriting, 'nothing is written between the fields of a head')
+    this.#prepare()
+    this.#outbox.send(stream, bytes, from, to, isEnd)
+    this.#closeIfDone(stream)
+    this.#announce()
   }
 
   /** So many bytes of the stream's data have gone on: the peer may send as many more. */
   consumed(stream: H2Stream<User>, size: number): void {
-    void [stream, size]
+    // What a stream had not consumed was given back when it closed.
+    if (stream.isClosed) return
+    assert(size <= stream.unconsumed, 'no more is consumed than came')
+    this.#prepare()
+    this.#consume(stream, size)
+    this.#announce()
   }
 
-  /** RST_STREAM; nothing more is told of it. */
+  /** RST_STREAM. Nothing more is told of the stream. */
   reset(stream: H2Stream<User>, code: number): void {
-    void [stream, code]
+    if (stream.isClosed) return
+    this.#prepare()
+    // A stream that the peer does not know of yet needs no reset.
+    if (this.#isServer || stream.isHeadSent) this.#outbox.writeWord(FrameType.rstStream, stream.id, code)
+    this.#close(stream, Closed.byUs)
+    this.#announce()
   }
 
   /** GOAWAY: no streams are taken from now on; those open finish. */
   goAway(code: number): void {
-    void code
+    if (this.#isOver) return
+    this.isGoingAway = true
+    this.#prepare()
+    this.#outbox.writeGoAway(this.#lastTakenId, code)
+    this.#announce()
   }
 
   /** The connection is gone: every open stream is told with `onReset`. */
   close(code: number, now: number): void {
-    void [code, now]
+    this.now = now
+    this.#isOver = true
+    this.isGoingAway = true
+    this.#tellAll(code)
   }
+
+  /** @param now milliseconds of a clock that never goes back */
+  read(bytes: Buffer, from: number, to: number, now: number): void {
+    if (this.#isOver) return
+    this.now = now
+    const at = this.#prefaceAt < preface.length ? this.#readPreface(bytes, from, to) : from
+    this.#readFrames(bytes, at, to)
+    this.#drain()
+    this.#announce()
+  }
+
+  #readPreface(bytes: Buffer, from: number, to: number): number {
+    let at = from
+    while (at < to && this.#prefaceAt < preface.length) {
+      if (bytes[at++] === preface[this.#prefaceAt++]) continue
+      this.#fail(sessionFaults.preface)
+      break
+    }
+    return at
+  }
+
+  #readFrames(bytes: Buffer, from: number, to: number): void {
+    const frames = this.#frames
+    let at = from
+    while (!this.#isOver) {
+      at = frames.read(bytes, at, to)
+      if (frames.found === Found.nothing) return
+      this.#prepare()
+      const fault = this.#takeFound(frames)
+      if (fault !== null) this.#fail(fault)
+    }
+  }
+
+  #takeFound(frames: FrameReader): SessionFault | null {
+    switch (frames.found) {
+      case Found.head:
+        return this.#onFrameHead(frames)
+      case Found.piece:
+        return this.#dataStream === null ? null : this.#onDataPiece(this.#dataStream, frames)
+      default:
+        return this.#onFrame(frames)
+    }
+  }
+
+  #onFrameHead(frames: FrameReader): SessionFault | null {
+    const { length, type, flags, streamId } = frames
+    const shapeFault = faultOfShape(type, flags, length, streamId)
+    if (shapeFault !== null) return shapeFault
+    const orderFault = this.#faultOfOrder(type, flags, streamId)
+    if (orderFault !== null) return orderFault
+    this.#account.receive(frameHeadBytes + length)
+    if (this.#account.isFlood(this.#outbox.dataBytes)) return sessionFaults.overhead
+    if (type > FrameType.continuation) {
+      // An extension, to be passed over (RFC 9113, section 5.5).
+      this.#dataStream = null
+      frames.pass()
+      return null
+    }
+    if (type === FrameType.data) {
+      frames.pass()
+      return this.#beginData(frames)
+    }
+    frames.hold()
+    return null
+  }
+
+  #faultOfOrder(type: number, flags: number, streamId: number): SessionFault | null {
+    if (this.#blockStreamId !== 0) {
+      if (type === FrameType.continuation && streamId === this.#blockStreamId) return null
+      return sessionFaults.interleaved
+    }
+    if (type === FrameType.continuation) return sessionFaults.continuation
+    if (this.#hasSettings) return null
+    if (type !== FrameType.settings || (flags & Flag.ack) !== 0) return sessionFaults.settingsFirst
+    this.#hasSettings = true
+    return null
+  }
+
+  /** A frame that is whole. */
+  #onFrame(frames: FrameReader): SessionFault | null {
+    const { bytes, from, to, flags, streamId } = frames
+    switch (frames.type) {
+      case FrameType.headers:
+        return this.#onHeaders(frames)
+      case FrameType.continuation:
+        return this.#addToBlock(frames, from, to)
+      case FrameType.priority:
+        // Priorities have no effect (RFC 9113, section 5.3).
+        return readUint31(bytes, from) === streamId ? sessionFaults.selfDependency : null
+      case FrameType.rstStream:
+        return this.#onRstStream(streamId, readUint32(bytes, from))
+      case FrameType.settings:
+        return (flags & Flag.ack) === 0 ? this.#onSettings(bytes, from, to) : null
+      case FrameType.ping:
+        return (flags & Flag.ack) === 0 ? this.#onPing(bytes, from, to) : null
+      case FrameType.goAway:
+        return this.#onGoAway(readUint31(bytes, from), readUint32(bytes, from + 4))
+      default:
+        return this.#onWindowUpdate(streamId, readUint31(bytes, from))
+    }
+  }
+
+  #onHeaders(frames: FrameReader): SessionFault | null {
+    const { bytes, flags, streamId } = frames
+    let at = frames.from
+    let end = frames.to
+    if ((flags & Flag.padded) !== 0) end -= bytes[at++]!
+    let dependsOnItself = false
+    if ((flags & Flag.priority) !== 0) {
+      dependsOnItself = readUint31(bytes, at) === streamId
+      at += 5
+    }
+    if (at > end) return sessionFaults.padding
+    this.#blockStreamId = streamId
+    this.#blockIsEnd = (flags & Flag.endStream) !== 0
+    this.#blockDependsOnItself = dependsOnItself
+    this.#blockFrames = 0
+    this.#blockFrameBytes = 0
+    return this.#addToBlock(frames, at, end)
+  }
+
+  /** A block that is complete at once is decoded where it stands. */
+  #addToBlock(frames: FrameReader, from: number, to: number): SessionFault | null {
+    const { bytes } = frames
+    const isComplete = (frames.flags & Flag.endHeaders) !== 0
+    this.#blockFrameBytes += frameHeadBytes + frames.length
+    if (++this.#blockFrames > 1 + http2ContinuationsMax) return sessionFaults.blockFrames
+    if (this.#blockSize + to - from > this.#bounds.headerBlockBytesMax) return sessionFaults.blockBytes
+    if (isComplete && this.#block === null) return this.#onBlock(bytes, from, to)
+    const size = this.#blockSize + to - from
+    if (this.#block === null || this.#block.length < size) {
+      const larger = Buffer.allocUnsafeSlow(2 * size)
+      this.#block?.copy(larger, 0, 0, this.#blockSize)
+      this.#block = larger
+    }
+    bytes.copy(this.#block, this.#blockSize, from, to)
+    this.#blockSize = size
+    if (!isComplete) return null
+    const block = this.#block
+    this.#block = null
+    this.#blockSize = 0
+    return this.#onBlock(block, 0, size)
+  }
+
+  #onBlock(bytes: Buffer, from: number, to: number): SessionFault | null {
+    const id = this.#blockStreamId
+    this.#blockStreamId = 0
+    if (!this.#decoder.decode(bytes, from, to, fields, this.#bounds)) return sessionFaults.compression
+    this.lastActivity = this.now
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return this.#isServer ? this.#onRequest(id, to - from) : this.#onStrayHead(id)
+    if (!this.#isServer && !stream.isHeadSent) return sessionFaults.idleStream
+    stream.receivedBytes += this.#blockFrameBytes
+    if (stream.hasEnded)
+      return this.#failStream(stream, H2Error.streamClosed, 'nothing must follow the end of a stream')
+    this.#account.credit(to - from)
+    return stream.hasHead ? this.#onTrailers(stream) : this.#onResponse(stream)
+  }
+
+  #onRequest(id: number, blockSize: number): SessionFault | null {
+    if (id % 2 === 0) return sessionFaults.streamId
+    if (id <= this.#lastStreamId) return this.#onStrayHead(id)
+    this.#lastStreamId = id
+    if (this.isGoingAway) {
+      this.#closed.add(id, Closed.byUs)
+      return null
+    }
+    if (this.#streams.size >= this.#bounds.streamsMax) {
+      this.#outbox.writeWord(FrameType.rstStream, id, H2Error.refusedStream)
+      this.#closed.add(id, Closed.byUs)
+      return this.#spendReset()
+    }
+    this.#account.credit(blockSize)
+    this.#lastTakenId = id
+    const stream = this.#addStream(id)
+    stream.receivedBytes = this.#blockFrameBytes
+    stream.hasHead = true
+    checkRequest(fields, this.#blockIsEnd)
+    return this.#tellHead(stream, fields.contentLength)
+  }
+
+  #onResponse(stream: H2Stream<User>): SessionFault | null {
+    const isEnd = this.#blockIsEnd
+    const status = checkResponse(fields, isEnd)
+    stream.hasHead = status === -1 || status >= 200
+    // These have no data, and may say how much another answer would have (RFC 9110, section 8.6).
+    const isBare = !stream.hasHead || stream.answersHead || status === 204 || status === 304
+    const contentLength = isBare ? -1 : fields.contentLength
+    if (isEnd && contentLength > 0) fields.fail(lengthText)
+    return this.#tellHead(stream, contentLength)
+  }
+
+  #tellHead(stream: H2Stream<User>, contentLength: number): SessionFault | null {
+    const isEnd = this.#blockIsEnd
+    if (this.#blockDependsOnItself) fields.fail(sessionFaults.selfDependency.text)
+    if (fields.fault === 'malformed') {
+      this.#refuse(stream, H2Error.protocolError, fields.faultText)
+      this.#handler.onHead(stream, fields, isEnd, this.now)
+      this.#handler.onReset(stream, H2Error.protocolError, false, this.now)
+      return this.#spendReset()
+    }
+    stream.contentLeft = contentLength
+    stream.hasEnded = isEnd
+    this.#handler.onHead(stream, fields, isEnd, this.now)
+    this.#closeIfDone(stream)
+    return null
+  }
+
+  #onTrailers(stream: H2Stream<User>): SessionFault | null {
+    checkTrailers(fields)
+    if (!this.#blockIsEnd) fields.fail('a second head must end the stream')
+    if (stream.contentLeft > 0) fields.fail(lengthText)
+    if (fields.fault === 'malformed') return this.#failStream(stream, H2Error.protocolError, fields.faultText)
+    stream.hasEnded = true
+    this.#handler.onTrailers(stream, fields, this.now)
+    this.#closeIfDone(stream)
+    return null
+  }
+
+  /** A head on a stream that is not open, and not for opening. */
+  #onStrayHead(id: number): SessionFault | null {
+    if (this.#isIdle(id)) return sessionFaults.idleStream
+    switch (this.#closed.of(id)) {
+      case Closed.byUs:
+        return null
+      case Closed.byPeer:
+        return this.#answerStray(id)
+      case Closed.ended:
+        return sessionFaults.closedStream
+      default:
+        // A client's head must be of a new stream; a target's may have been long on its way.
+        return this.#isServer ? sessionFaults.streamId : null
+    }
+  }
+
+  #answerStray(id: number): SessionFault | null {
+    this.#outbox.writeWord(FrameType.rstStream, id, H2Error.streamClosed)
+    return this.#spendReply()
+  }
+
+  /** Whether nobody has begun that stream yet. */
+  #isIdle(id: number): boolean {
+    return id % 2 === 0 || id > this.#lastStreamId
+  }
+
+  #beginData(frames: FrameReader): SessionFault | null {
+    const { length, flags, streamId } = frames
+    this.#dataStream = null
+    if (length > this.#receiveWindow) return sessionFaults.windowExceeded
+    this.#receiveWindow -= length
+    const stream = this.#streams.get(streamId)
+    if (stream === undefined || !(this.#isServer || stream.isHeadSent)) return this.#onStrayData(streamId, length)
+    const isPadded = (flags & Flag.padded) !== 0
+    const isEnd = (flags & Flag.endStream) !== 0
+    stream.receivedBytes += frameHeadBytes + length
+    const breach = this.#breachOfData(stream, length)
+    if (breach !== null) {
+      this.#giveBack(length)
+      return this.#failStream(stream, breach.code, breach.text)
+    }
+    stream.receiveWindow -= length
+    this.lastActivity = this.now
+    this.#dataStream = stream
+    this.#dataLeft = length
+    this.#dataIsEnd = isEnd
+    this.#dataIsPadded = isPadded
+    return isPadded ? null : this.#countData(stream)
+  }
+
+  #breachOfData(stream: H2Stream<User>, length: number): SessionFault | null {
+    if (stream.hasEnded) return sessionFaults.closedStream
+    if (!stream.hasHead) return sessionFaults.idleStream
+    return length > stream.receiveWindow ? streamWindowExceeded : null
+  }
+
+  #onStrayData(id: number, length: number): SessionFault | null {
+    if (this.#isIdle(id) || this.#streams.has(id)) return sessionFaults.idleStream
+    this.#giveBack(length)
+    return this.#closed.of(id) === Closed.byUs ? null : this.#answerStray(id)
+  }
+
+  /** Holds the length of a frame's data, which is known, against what the head said. */
+  #countData(stream: H2Stream<User>): SessionFault | null {
+    this.#account.credit(this.#dataLeft)
+    if (stream.contentLeft === -1) return null
+    stream.contentLeft -= this.#dataLeft
+    if (stream.contentLeft >= 0 && !(this.#dataIsEnd && stream.contentLeft > 0)) return null
+    this.#giveBack(this.#dataLeft)
+    this.#dataStream = null
+    return this.#failStream(stream, H2Error.protocolError, lengthText)
+  }
+
+  #onDataPiece(stream: H2Stream<User>, frames: FrameReader): SessionFault | null {
+    if (stream.isClosed) {
+      this.#giveBack(this.#dataLeft)
+      this.#dataStream = null
+      return null
+    }
+    let at = frames.from
+    if (this.#dataIsPadded) {
+      const fault = this.#beginPadded(stream, frames.bytes[at++]!)
+      if (fault !== null || this.#dataStream === null) return fault
+    }
+    const to = Math.min(frames.to, at + this.#dataLeft)
+    this.#dataLeft -= to - at
+    const isDone = this.#dataLeft === 0
+    // Padding is no business of anybody.
+    if (isDone) this.#dataStream = null
+    const isEnd = isDone && this.#dataIsEnd
+    if (at === to && !isEnd) return null
+    stream.unconsumed += to - at
+    stream.hasEnded = isEnd
+    this.#handler.onData(stream, frames.bytes, at, to, isEnd, this.now)
+    this.#closeIfDone(stream)
+    return null
+  }
+
+  #beginPadded(stream: H2Stream<User>, padding: number): SessionFault | null {
+    this.#dataIsPadded = false
+    this.#dataLeft -= 1 + padding
+    if (this.#dataLeft < 0) return sessionFaults.padding
+    stream.unconsumed += 1 + padding
+    this.#consume(stream, 1 + padding)
+    return this.#countData(stream)
+  }
+
+  #consume(stream: H2Stream<User>, size: number): void {
+    stream.unconsumed -= size
+    this.#giveBack(size)
+    if (stream.hasEnded) return
+    stream.credit += size
+    if (stream.credit < this.#bounds.initialWindowBytes / 2) return
+    this.#outbox.writeWord(FrameType.windowUpdate, stream.id, stream.credit)
+    stream.receiveWindow += stream.credit
+    stream.credit = 0
+  }
+
+  /** Lets the peer send as much again on the connection. */
+  #giveBack(size: number): void {
+    this.#credit += size
+    if (this.#credit < this.#bounds.connectionWindowBytes / 2) return
+    this.#outbox.writeWord(FrameType.windowUpdate, 0, this.#credit)
+    this.#receiveWindow += this.#credit
+    this.#credit = 0
+  }
+
+  #onRstStream(id: number, code: number): SessionFault | null {
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return this.#isIdle(id) ? sessionFaults.idleStream : null
+    if (!this.#isServer && !stream.isHeadSent) return sessionFaults.idleStream
+    this.#close(stream, Closed.byPeer)
+    this.#handler.onReset(stream, code, true, this.now)
+    return this.#spendReset()
+  }
+
+  #onSettings(bytes: Buffer, from: number, to: number): SessionFault | null {
+    let sendWindow = this.#sendWindow
+    for (let at = from; at < to; at += 6) {
+      const value = readUint32(bytes, at + 2)
+      switch ((bytes[at]! << 8) | bytes[at + 1]!) {
+        case Setting.headerTableSize:
+          this.#outbox.limitTable(value)
+          break
+        case Setting.enablePush:
+          if (value > (this.#isServer ? 1 : 0)) return sessionFaults.setting
+          break
+        case Setting.maxConcurrentStreams:
+          this.peerMaxConcurrentStreams = value
+          break
+        case Setting.initialWindowSize:
+          if (value > windowBytesMax) return sessionFaults.windowSize
+          sendWindow = value
+          break
+        case Setting.maxFrameSize:
+          if (value < framePayloadMax || value > maxFrameSizeMax) return sessionFaults.setting
+      }
+    }
+    this.#outbox.writeSettingsAck()
+    return this.#changeSendWindows(sendWindow) ?? this.#spendReply()
+  }
+
+  /** All streams have had the old value to begin with, and may come to less than nothing (RFC 9113, section 6.9.2). */
+  #changeSendWindows(size: number): SessionFault | null {
+    const change = size - this.#sendWindow
+    this.#sendWindow = size
+    if (change === 0) return null
+    for (const stream of this.#streams.values()) {
+      stream.sendWindow += change
+      if (stream.sendWindow > windowBytesMax) return sessionFaults.windowSize
+    }
+    return null
+  }
+
+  #onPing(bytes: Buffer, from: number, to: number): SessionFault | null {
+    this.#outbox.writePingAck(bytes, from, to)
+    return this.#spendReply()
+  }
+
+  #onGoAway(lastStreamId: number, code: number): SessionFault | null {
+    // A client that says it goes only says that it takes no pushed streams.
+    if (this.#isServer) return null
+    this.isGoingAway = true
+    this.#handler.onGoAway(lastStreamId, code, this.now)
+    for (const stream of this.#streams.values()) {
+      if (stream.id <= lastStreamId) continue
+      this.#close(stream, Closed.byPeer)
+      this.#handler.onReset(stream, H2Error.refusedStream, true, this.now)
+    }
+    return null
+  }
+
+  #onWindowUpdate(id: number, increment: number): SessionFault | null {
+    if (id === 0) {
+      if (increment === 0) return sessionFaults.windowIncrement
+      return this.#outbox.widen(increment) ? null : sessionFaults.windowSize
+    }
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return this.#isIdle(id) ? sessionFaults.idleStream : null
+    const { windowIncrement, windowSize } = sessionFaults
+    if (increment === 0) return this.#failStream(stream, windowIncrement.code, windowIncrement.text)
+    stream.sendWindow += increment
+    if (stream.sendWindow <= windowBytesMax) return null
+    return this.#failStream(stream, windowSize.code, windowSize.text)
+  }
+
+  #spendReset(): SessionFault | null {
+    // A target resets no more than we have opened.
+    return !this.#isServer || this.#account.spendReset(this.now) ? null : sessionFaults.resets
+  }
+
+  #spendReply(): SessionFault | null {
+    return !this.isBlocked || this.#account.spendReply() ? null : sessionFaults.replies
+  }
+
+  /** The peer broke the rules on the stream. */
+  #failStream(stream: H2Stream<User>, code: number, text: string): SessionFault | null {
+    this.#refuse(stream, code, text)
+    this.#handler.onReset(stream, code, false, this.now)
+    return this.#spendReset()
+  }
+
+  #refuse(stream: H2Stream<User>, code: number, text: string): void {
+    stream.resetText = text
+    this.#outbox.writeWord(FrameType.rstStream, stream.id, code)
+    this.#close(stream, Closed.byUs)
+  }
+
+  #closeIfDone(stream: H2Stream<User>): void {
+    if (stream.hasEnded && stream.isEndSent && !stream.isClosed) this.#close(stream, Closed.ended)
+  }
+
+  #close(stream: H2Stream<User>, closed: Closed): void {
+    stream.isClosed = true
+    this.#streams.delete(stream.id)
+    this.#closed.add(stream.id, closed)
+    this.#outbox.forget(stream)
+    this.#giveBack(stream.unconsumed)
+    stream.unconsumed = 0
+  }
+
+  #fail(fault: SessionFault): void {
+    this.#prepare()
+    this.#outbox.writeGoAway(this.#lastTakenId, fault.code)
+    this.#isOver = true
+    this.isGoingAway = true
+    this.#tellAll(fault.code)
+    this.#handler.onSessionError(fault.code, fault.text, this.now)
+  }
+
+  #tellAll(code: number): void {
+    for (const stream of this.#streams.values()) {
+      this.#close(stream, Closed.byUs)
+      this.#handler.onReset(stream, code, false, this.now)
+    }
+  }
+
+  #drain(): void {
+    this.#prepare()
+    for (let stream = this.#outbox.drainNext(); stream !== null; stream = this.#outbox.drainNext()) {
+      this.#closeIfDone(stream)
+      this.#handler.onStreamDrained(stream, this.now)
+    }
+  }
+
+  /** Before anything is written: was everything taken that was announced? */
+  #prepare(): void {
+    if (this.out.length === 0) this.#isAnnounced = false
+  }
+
+  #announce(): void {
+    if (this.#isAnnounced || this.out.length === 0) return
+    this.#isAnnounced = true
+    this.#handler.onOutput()
+  }
+}
+
+/** A stream's affair; the others go on. */
+const streamWindowExceeded: SessionFault = {
+  code: H2Error.flowControlError,
+  text: 'no more data must be sent than the stream allows',
 }

@@ -1,5 +1,7 @@
 /** The static table (RFC 7541, appendix A): the fields that need no sending. */
 
+import { kindOfField, kindOfName } from './field-kind.ts'
+
 /** By their index, which begins at 1. */
 export const staticFields: readonly (readonly [name: string, value: string])[] = [
   [':authority', ''],
@@ -81,6 +83,27 @@ export const StaticName = {
   setCookie: 55,
 } as const
 export type StaticName = (typeof StaticName)[keyof typeof StaticName]
+
+/** What a table knows of a field: its line, `name: value\r\n`, and what it is. */
+export type TableField = {
+  /** Of its line; the name begins there. */
+  readonly from: number
+  readonly nameTo: number
+  readonly valueTo: number
+  /** `FieldKind` of the name, and of the field. */
+  readonly nameKind: number
+  readonly kind: number
+}
+
+/** The lines of all fields; index 1 is the first. */
+export const staticLines: Buffer = Buffer.from(staticFields.map(field => `${field.join(': ')}\r\n`).join(''))
+export const staticTable: readonly TableField[] = staticFields.map(([name, value], i) => {
+  const from = staticFields.slice(0, i).reduce((sum, field) => sum + field.join('').length + 4, 0)
+  const nameTo = from + name.length
+  const valueTo = nameTo + 2 + value.length
+  const nameKind = kindOfName(staticLines, from, nameTo)
+  return { from, nameTo, valueTo, nameKind, kind: kindOfField(nameKind, staticLines, nameTo + 2, valueTo) }
+})
 
 type KnownName = { readonly lower: Uint8Array; readonly index: number }
 const namesByLength: KnownName[][] = []
