@@ -441,7 +441,7 @@ function startFailure(error: unknown, { apiPort }: UpOptions): string {
 
 /** What people should know who read that a listener is HTTPS. */
 function tlsLimits({ loadBalancers }: Resources): string[] {
-  const notes = loadBalancers.flatMap(({ name, listeners }) =>
+  return loadBalancers.flatMap(({ name, listeners }) =>
     listeners.flatMap(({ port, tls }) => {
       if (tls === null) return []
       return sslPolicyLimits(tls.sslPolicy).map(
@@ -449,8 +449,6 @@ function tlsLimits({ loadBalancers }: Resources): string[] {
       )
     }),
   )
-  const isSecure = loadBalancers.some(({ listeners }) => listeners.some(({ tls }) => tls !== null))
-  return isSecure ? ['HTTPS listeners speak HTTP/1.1 only: HTTP/2 is not supported yet', ...notes] : notes
 }
 
 function curlCommand({ protocol, bindPort }: Listener): string {

@@ -57,6 +57,13 @@ export const faults = {
   clientConnectMethod: { ...badRequest, text: 'CONNECT is not supported' },
   clientUriTooLarge: { ...badRequest, status: 414, text: 'the request line is larger than 16 K' },
   clientTraceMethod: { ...badRequest, status: 405, connection: 'keep-alive', text: 'TRACE is not allowed' },
+  clientStreamMalformed: {
+    ...refused,
+    status: 400,
+    answer: 'none',
+    connection: 'keep-alive',
+    text: 'the HTTP/2 request breaks the rules of RFC 9113, and its stream was reset',
+  },
   clientHeadTimeout: {
     ...badRequest,
     status: 408,
@@ -109,6 +116,15 @@ export const faults = {
     text: 'the client stopped reading the response for the idle timeout',
   },
 
+  protocolVersionMismatch: {
+    side: 'client',
+    status: 464,
+    answer: 'bare',
+    connection: 'keep-alive',
+    targetTime: 'unset',
+    metrics: [],
+    text: 'the target group takes other requests than this one: its protocol version and that of the request do not go together',
+  },
   groupEmpty: {
     side: 'balancer',
     status: 503,
@@ -180,9 +196,12 @@ export const faults = {
   },
   targetTlsMalformed: { ...noTls, text: 'what the target sent is not valid TLS' },
   targetTlsClosed: { ...noTls, text: 'the target closed the connection (FIN or RST) within the TLS handshake' },
+  targetTlsNoHttp2: { ...noTls, text: 'the target did not choose HTTP/2 (h2) in ALPN, which its target group wants' },
   targetTlsTimeout: { ...noTls, status: 504, text: 'the target did not complete the TLS handshake within 10 s' },
   targetClosed: { ...badGateway, text: 'the target closed the connection (FIN) before it had answered' },
   targetReset: { ...badGateway, text: 'the target reset the connection (RST) before it had answered' },
+  targetStreamReset: { ...badGateway, text: 'the target reset the stream (RST_STREAM) before it had answered' },
+  targetProtocolError: { ...badGateway, text: 'what the target sent breaks the rules of HTTP/2 (RFC 9113)' },
   responseHeadMalformed: { ...badGateway, text: 'the response head of the target is not valid HTTP' },
   responseHeadTooLarge: { ...badGateway, text: 'the response head of the target is larger than 32 K' },
   deregistrationExpired: {

@@ -34,6 +34,21 @@ export const stickinessSecondsMax = 604_800
 /** What `Expires` of every stickiness cookie is ahead by, whatever the duration sealed in it. */
 export const stickyCookieExpiresMs = 7 * 24 * 60 * 60 * 1000
 
+/** Streams that a client may have open at once. */
+export const h2StreamsMax = 128
+/** Requests on one HTTP/2 connection; then the client is told to go away. */
+export const h2RequestsMax = 10_000
+/** Body bytes that may be under way on one stream of a client before the target has taken any. Nginx's value (assumed). */
+export const h2StreamWindowBytes = 64 * 1024
+/** The same for all streams together: as large as the protocol has it, since the streams are bounded themselves. */
+export const h2ConnectionWindowBytes = 2 ** 31 - 1
+
+/** Ours: requests under way on one connection to a target, where that would take more. */
+export const h2TargetStreamsMax = 128
+
+/** Ours: bytes of a body that are kept until the target answers, for the case that it never looked at the request. */
+export const replayBytesMax = 64 * 1024
+
 /** To open a connection to a target. */
 export const connectTimeoutMs = 10_000
 /**

@@ -28,8 +28,6 @@ export type { TlsFailure } from './tls/failure.ts'
 /** Assumed: the service does not say how long a handshake may take. */
 export const tlsHandshakeTimeoutMs = 10_000
 
-const alpnProtocols: readonly string[] = ['http/1.1']
-
 export type TlsSession = {
   readonly protocol: TlsProtocol
   /** As OpenSSL calls it. */
@@ -77,16 +75,19 @@ export class TlsListener {
   /** By the certificates in them. */
   readonly #contexts = new Map<string, SecureContext>()
   readonly #sessionIdContext: string
+  readonly #alpnProtocols: readonly string[]
 
   /**
    * Throws what the library says of a certificate or key that it refuses.
    *
    * @param ticketKeys 48 bytes: sessions begun with the same ones are resumed, if policy and certificates are the same
+   * @param alpnProtocols offered to clients, the preferred one first
    */
-  constructor(tls: ListenerTls, ticketKeys: Uint8Array) {
+  constructor(tls: ListenerTls, ticketKeys: Uint8Array, alpnProtocols: readonly string[] = ['http/1.1']) {
     assert(ticketKeys.length === 48, 'ticket keys have 48 bytes')
     this.#policy = policyOptions(policyNamed(tls.sslPolicy))
     this.#ticketKeys = ticketKeys
+    this.#alpnProtocols = alpnProtocols
     this.#sessionIdContext = identityOf(tls)
     this.#choice = new CertificateChoice(tls.certificates.map(certificate => new ServerCertificate(certificate)))
     // All that are needed now are made now: it takes a while, and is when a bad certificate is noticed.
@@ -97,7 +98,7 @@ export class TlsListener {
 
   prepare(hello: ClientHello | null, epochMs: number): Prepared {
     const choice = this.#choice.choose(hello?.serverName ?? null, epochMs)
-    const alpn = alpnProtocols.find(protocol => hello?.alpnProtocols.includes(protocol)) ?? null
+    const alpn = this.#alpnProtocols.find(protocol => hello?.alpnProtocols.includes(protocol)) ?? null
     return { hello, choice, alpn, context: this.#contextOf(choice), groups: this.#policy.groups }
   }
 

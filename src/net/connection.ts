@@ -8,6 +8,7 @@ import { TLSSocket } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import type { DeadlineWheel, Watched } from '../base/deadline-wheel.ts'
 import type { Buffers } from './buffers.ts'
+import type { TurnOutput } from './turn-output.ts'
 
 /** Who holds a connection's reading up; bits, because several may at once. */
 export const Pause = {
@@ -25,6 +26,8 @@ export type NetContext = {
   readonly clock: Clock
   readonly wheel: DeadlineWheel
   readonly buffers: Buffers
+  /** Has it send what stands ready when everybody had a turn in the event loop. */
+  readonly sendLater: (output: TurnOutput) => void
 }
 
 export abstract class Connection implements Watched {

@@ -7,6 +7,7 @@ import { ManualClock } from '../base/clock.ts'
 import { DeadlineWheel } from '../base/deadline-wheel.ts'
 import { Buffers } from './buffers.ts'
 import { Connection, type NetContext, type SocketRead } from './connection.ts'
+import { sendingLater } from './turn-output.ts'
 
 export class RecordingConnection extends Connection {
   /** `bytes 5`, `end`, `drained`, `closed` and `deadline`, in order. */
@@ -99,6 +100,7 @@ export class Net implements NetContext {
   readonly clock = new ManualClock()
   readonly wheel = new DeadlineWheel(this.clock)
   readonly buffers = new WatchedBuffers()
+  readonly sendLater = sendingLater()
   readonly #t: TestContext
 
   /** Everything it opens is closed when the test ends. */

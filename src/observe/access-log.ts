@@ -20,7 +20,7 @@ import {
 import type { LogWriter } from './log-writer.ts'
 
 export type AccessLogRecord = {
-  readonly type: 'http' | 'https' | 'ws' | 'wss'
+  readonly type: 'http' | 'https' | 'h2' | 'grpcs' | 'ws' | 'wss'
   /** When the exchange ended, and when its first byte came, in milliseconds since the epoch. */
   readonly timeMs: number
   readonly creationMs: number
@@ -177,7 +177,7 @@ function writeRequestLine(block: Buffer, at: number, record: AccessLogRecord): n
   let next = isReadable
     ? writeEscaped(block, at, head.bytes, head.methodFrom, head.methodTo)
     : writeAscii(block, at, '-')
-  const isSecure = record.type === 'https' || record.type === 'wss'
+  const isSecure = record.type !== 'http' && record.type !== 'ws'
   next = writeAscii(block, next, isSecure ? ' https://' : ' http://')
   next = writeUntrusted(block, next, record.host)
   next = writeAscii(block, next, ':')
@@ -185,6 +185,7 @@ function writeRequestLine(block: Buffer, at: number, record: AccessLogRecord): n
   if (!isReadable) return writeAscii(block, next, '- -')
   if (record.pathFrom === head.targetTo) next = writeAscii(block, next, '/')
   next = writeEscaped(block, next, head.bytes, record.pathFrom, head.targetTo)
+  if (record.type === 'h2' || record.type === 'grpcs') return writeAscii(block, next, ' HTTP/2.0')
   // A request without a version is one of HTTP/0.9; that the log says so is assumed.
   if (head.isSimple) return writeAscii(block, next, ' HTTP/0.9')
   return writeEscaped(block, space(block, next), head.bytes, head.versionFrom, head.versionTo)

@@ -7,6 +7,7 @@ import { type ConnectionTls, writeConnectionLogLine } from '../observe/connectio
 import { LoadBalancerColumn } from '../observe/counters.ts'
 import { ClientConnection, type ListenerPort, plainAddress } from './client-connection.ts'
 import type { PlaneContext } from './context.ts'
+import { H2ClientConnection } from './h2-client-connection.ts'
 
 /** @param accepted comes from a server with `pauseOnConnect` */
 export function acceptClient(plane: PlaneContext, accepted: Socket, port: ListenerPort): void {
@@ -19,7 +20,8 @@ export function acceptClient(plane: PlaneContext, accepted: Socket, port: Listen
   const peer = peerOf(accepted)
   new TlsHandshake(plane.net, accepted, tls, {
     onSecure(session, open) {
-      const client = new ClientConnection(plane, open, port, {
+      const Connection = session.alpnProtocol === 'h2' ? H2ClientConnection : ClientConnection
+      const client = new Connection(plane, open, port, {
         cipher: session.cipher,
         protocol: session.protocol,
         domainName: session.serverName ?? '',

@@ -5,6 +5,7 @@ import { locationBytesMax } from '../model/limits.ts'
 import type { RedirectAction } from '../model/resources.ts'
 import { TargetColumn } from '../observe/counters.ts'
 import { acquireConnection, type TargetUser } from '../targets/target-connection.ts'
+import type { Target, TargetGroup } from '../targets/target-group.ts'
 import { expandRedirect, sendFixedResponse, sendRedirect } from './answer.ts'
 import type { RunningForward } from './context.ts'
 import type { Exchange } from './exchange.ts'
@@ -13,12 +14,11 @@ import { holdTargetHead } from './relay.ts'
 import { chooseTarget, chooseTargetGroup } from './stickiness.ts'
 import { applyTransforms } from './transform.ts'
 
-/** @param user hears of the target's connection; it stands for the exchange */
-export function runAction(exchange: Exchange, user: TargetUser, now: number): void {
+export function runAction(exchange: Exchange, now: number): void {
   const { action } = exchange.rule!
   switch (action.type) {
     case 'forward':
-      forward(exchange, action, user, now)
+      forward(exchange, action, now)
       return
     case 'redirect':
       redirect(exchange, action, now)
@@ -42,7 +42,7 @@ function redirect(exchange: Exchange, action: RedirectAction, now: number): void
   endResponse(exchange, now)
 }
 
-function forward(exchange: Exchange, action: RunningForward, user: TargetUser, now: number): void {
+function forward(exchange: Exchange, action: RunningForward, now: number): void {
   const { plane } = exchange
   const { transforms } = exchange.rule!
   if (transforms !== null && !applyTransforms(exchange, transforms)) {
@@ -55,6 +55,10 @@ function forward(exchange: Exchange, action: RunningForward, user: TargetUser, n
     return
   }
   exchange.targetGroup = group
+  if (!goTogether(exchange, group)) {
+    failExchange(exchange, 'protocolVersionMismatch', now)
+    return
+  }
   const target = chooseTarget(exchange, group, now)
   if (target === null) {
     failExchange(exchange, 'groupEmpty', now)
@@ -63,6 +67,34 @@ function forward(exchange: Exchange, action: RunningForward, user: TargetUser, n
   exchange.target = target
   exchange.isInFlight = true
   plane.counters.countTarget(target.slot, TargetColumn.requestsBegun, 1)
+  exchange.client!.connectTo(exchange, target, now)
+}
+
+/**
+ * | request           | HTTP1 | HTTP2 | GRPC         |
+ * | ----------------- | ----- | ----- | ------------ |
+ * | HTTP/1.1          | yes   | no    | no           |
+ * | HTTP/2            | yes   | yes   | if it is POST |
+ * | gRPC              | no    | yes   | yes          |
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
+ */
+function goTogether({ client, head, isGrpc }: Exchange, { protocolVersion }: TargetGroup): boolean {
+  switch (protocolVersion) {
+    case 'HTTP1':
+      return !isGrpc
+    case 'HTTP2':
+      return client!.isHttp2
+    case 'GRPC':
+      return client!.isHttp2 && (isGrpc || head.text(head.methodFrom, head.methodTo) === 'POST')
+    default:
+      return assertNever(protocolVersion)
+  }
+}
+
+/** Takes a connection of HTTP/1.1 for the request, or opens one. @param user hears of it, for the exchange */
+export function connectToTarget(exchange: Exchange, target: Target, user: TargetUser, now: number): void {
+  const { plane } = exchange
   const connection = acquireConnection(plane.net, target, user)
   exchange.targetConnection = connection
   if (connection.isConnected) {

@@ -83,16 +83,40 @@ export type OwnAnswer = {
   readonly contentLength: number
   /** '' for none. */
   readonly location: string
+  /** What gRPC adds. */
+  readonly fields: readonly (readonly [name: string, value: string])[]
   /** One character per byte. */
   readonly body: string
+}
+
+/** By HTTP status. Only the pair of a 502 was captured; the others are those of gRPC's own mapping (assumed). */
+const grpcStatuses: Readonly<Record<number, readonly [status: string, message: string]>> = {
+  400: ['13', 'internal error'],
+  401: ['16', 'unauthenticated'],
+  403: ['7', 'permission denied'],
+  404: ['12', 'unimplemented'],
+  429: ['14', 'unavailable'],
+  502: ['14', 'unavailable'],
+  503: ['14', 'unavailable'],
+  504: ['14', 'unavailable'],
+}
+
+/** @see https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md */
+function grpcFields(httpStatus: number): OwnAnswer['fields'] {
+  const [status, message] = grpcStatuses[httpStatus] ?? ['2', 'unknown']
+  return [
+    ['grpc-status', status],
+    ['grpc-message', message],
+  ]
 }
 
 /** Sends the answer that belongs to a fault; `closesClient` is settled. */
 export function sendFaultAnswer(exchange: Exchange, row: FaultRow, status: number, date: string): void {
   exchange.statusCode = status
-  const nothing = { status, reason: '', date, contentType: '', contentLength: 0, location: '', body: '' }
-  if (row.answer === 'bare') {
-    exchange.client!.sendAnswer(exchange, nothing)
+  const nothing = { status, reason: '', date, contentType: '', contentLength: 0, location: '', fields: [], body: '' }
+  if (exchange.isGrpc || row.answer === 'bare') {
+    const fields = exchange.isGrpc ? grpcFields(status) : []
+    exchange.client!.sendAnswer(exchange, { ...nothing, fields })
     return
   }
   const reason = reasons[status]!
@@ -113,7 +137,7 @@ export function sendRedirect(exchange: Exchange, action: RedirectAction, locatio
   // The status line of a 302 is the older text; its page has the newer one.
   const reason = status === 302 ? 'Moved Temporarily' : reasons[status]!
   const body = page(`${status} ${reasons[status]!}`)
-  exchange.client!.sendAnswer(exchange, { status, reason, date, location, ...html(body) })
+  exchange.client!.sendAnswer(exchange, { status, reason, date, location, fields: [], ...html(body) })
 }
 
 /** Location always names its port, also where it is the default one. */
@@ -145,6 +169,7 @@ export function sendFixedResponse(exchange: Exchange, action: FixedResponseActio
     contentType: isWithout ? '' : `${action.contentType}; charset=utf-8`,
     contentLength: isWithout ? -1 : body.length,
     location: '',
+    fields: [],
     body,
   })
 }

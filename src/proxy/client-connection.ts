@@ -3,9 +3,8 @@
  * and the clock when it ends. Pipelined requests wait for their turn in a buffer.
  */
 
-import { type HeadFault, type ResponseHead, readRequestMeaning } from '../http/h1.ts'
+import { type ResponseHead, readRequestMeaning } from '../http/h1.ts'
 import { endsConnections } from '../model/desync.ts'
-import type { FaultCode } from '../model/faults.ts'
 import { bulkBytesMin, exchangesPooledMax, halfClosedGraceMs, lingerMs } from '../model/limits.ts'
 import { formatAddress } from '../model/resources.ts'
 import type { OpenSocket } from '../net/accept-tls.ts'
@@ -13,7 +12,8 @@ import { Connection, Pause } from '../net/connection.ts'
 import type { LoggedTls } from '../observe/access-log.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
 import type { TargetConnection, TargetUser } from '../targets/target-connection.ts'
-import { runAction } from './actions.ts'
+import type { Target } from '../targets/target-group.ts'
+import { connectToTarget, runAction } from './actions.ts'
 import { type OwnAnswer, writeAnswer } from './answer.ts'
 import { checkRequestHead } from './check-request-head.ts'
 import type { PlaneContext, RunningListener } from './context.ts'
@@ -21,6 +21,7 @@ import { faultOfDeregistration, faultOfLeaving, faultOfShutdown, faultOfSilence 
 import { type Client, Exchange, Side } from './exchange.ts'
 import { failExchange } from './fail.ts'
 import { finishExchange } from './finish.ts'
+import { headFaults } from './head-faults.ts'
 import {
   endRequest,
   flushToTarget,
@@ -40,14 +41,6 @@ import { routeRequest } from './route-request.ts'
 export type ListenerPort = { running: RunningListener; isClosing: boolean }
 
 const continueAnswer = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
-
-const headFaults: Readonly<Record<HeadFault, FaultCode>> = {
-  malformed: 'clientHeadMalformed',
-  startLineTooLong: 'clientUriTooLarge',
-  fieldTooLong: 'clientHeadTooLarge',
-  headTooLarge: 'clientHeadTooLarge',
-  version: 'clientVersion',
-}
 
 export class ClientConnection extends Connection implements Client, TargetUser {
   readonly isHttp2 = false
@@ -169,7 +162,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     }
     routeRequest(exchange, now)
     if (head.meaning.expectsContinue && head.minorVersion === 1) this.send(continueAnswer, 0, continueAnswer.length)
-    runAction(exchange, this, now)
+    runAction(exchange, now)
   }
 
   #startBody(exchange: Exchange): void {
@@ -324,10 +317,15 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     }
   }
 
-  /** The deregistration delay of its target is over. */
-  cutFromTarget(now: number): void {
+  get isBusy(): boolean {
+    return this.#exchange !== null || this.socket.writableLength > 0
+  }
+
+  /** The deregistration delay of these targets is over. */
+  cutFromTargets(slots: ReadonlySet<number>, now: number): void {
     const exchange = this.#exchange
-    if (exchange === null || exchange.isFinished) return
+    if (exchange === null || exchange.isFinished || exchange.target === null) return
+    if (!slots.has(exchange.target.slot)) return
     if (exchange.isTunnel) finishExchange(exchange, false, now)
     else failExchange(exchange, faultOfDeregistration(exchange), now)
   }
@@ -399,6 +397,10 @@ export class ClientConnection extends Connection implements Client, TargetUser {
       exchange.targetConnection = null
       finishExchange(exchange, false, now)
     }
+  }
+
+  connectTo(exchange: Exchange, target: Target, now: number): void {
+    connectToTarget(exchange, target, this, now)
   }
 
   onRequestRead(): void {

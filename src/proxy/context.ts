@@ -62,6 +62,8 @@ export type RunningResponseHeaders = {
   readonly names: ReadonlySet<string>
   /** Whole lines, ready to be written. */
   readonly lines: string
+  /** The same, one by one. */
+  readonly fields: readonly (readonly [name: string, value: string])[]
 }
 
 export type RunningAction = Exclude<RoutingAction, { type: 'forward' }> | RunningForward

@@ -9,7 +9,7 @@ export function faultOfSilence(exchange: Exchange): FaultCode {
   if (exchange.responseSide === Side.body) {
     return exchange.client!.isCongested ? 'clientStalledDuringResponse' : 'responseStalled'
   }
-  const isClientsTurn = exchange.requestSide === Side.body && exchange.targetConnection?.isCongested !== true
+  const isClientsTurn = exchange.requestSide === Side.body && exchange.link?.isCongested !== true
   return isClientsTurn ? 'clientBodyTimeout' : 'targetIdle'
 }
 

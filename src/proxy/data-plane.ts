@@ -4,9 +4,9 @@
  */
 
 import { createServer, type Server, type Socket } from 'node:net'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../base/clock.ts'
-import { DeadlineWheel } from '../base/deadline-wheel.ts'
+import { DeadlineWheel, type Watched } from '../base/deadline-wheel.ts'
 import { resourceId, type TargetGroupArn } from '../model/arns.ts'
 import type { FaultCode } from '../model/faults.ts'
 import type { Listener, ListenerTls, ResponseHeader, RoutingAction } from '../model/resources.ts'
@@ -15,6 +15,7 @@ import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import { TlsHandshake, TlsListener } from '../net/accept-tls.ts'
 import { Buffers } from '../net/buffers.ts'
+import { sendingLater } from '../net/turn-output.ts'
 import { type CounterSlab, LoadBalancerColumn } from '../observe/counters.ts'
 import type { WorkerLog } from '../observe/log-writer.ts'
 import { compileRules, prepareRules } from '../routing/rules.ts'
@@ -31,6 +32,7 @@ import type {
 } from './context.ts'
 import { Dates } from './dates.ts'
 import type { Exchange } from './exchange.ts'
+import { H2ClientConnection } from './h2-client-connection.ts'
 import { IdSource } from './ids.ts'
 
 export type DataPlaneOptions = {
@@ -63,7 +65,7 @@ export class DataPlane {
     const { clock } = options
     this.#wheel = new DeadlineWheel(clock)
     this.#context = {
-      net: { clock, wheel: this.#wheel, buffers: new Buffers() },
+      net: { clock, wheel: this.#wheel, buffers: new Buffers(), sendLater: sendingLater() },
       clock,
       states: options.states,
       counters: options.counters,
@@ -85,7 +87,7 @@ export class DataPlane {
    */
   async publish(snapshot: Snapshot): Promise<void> {
     for (const listener of snapshot.loadBalancers.flatMap(({ listeners }) => listeners)) {
-      for (const _ of prepareRules(listener)) await setImmediate()
+      for (const _ of prepareRules(listener)) await nextTurn()
     }
     const secured = tlsListeners(snapshot, this.#secured)
     const wanted = new Map(snapshot.loadBalancers.flatMap(portsOf))
@@ -116,10 +118,7 @@ export class DataPlane {
   /** The deregistration delay of these targets is over: what they still work on ends. */
   cutTargets(slots: ReadonlySet<number>): void {
     const now = this.#context.clock.now()
-    for (const connection of this.#clients()) {
-      const target = connection.exchange?.target
-      if (target !== null && target !== undefined && slots.has(target.slot)) connection.cutFromTarget(now)
-    }
+    for (const connection of this.#clients()) connection.cutFromTargets(slots, now)
   }
 
   /** Accepts nothing more and finishes what is in flight, for at most `graceMs`. */
@@ -132,7 +131,7 @@ export class DataPlane {
       await new Promise<void>(resolve => setTimeout(resolve, 20))
     }
     for (const entry of [...this.#wheel.entries()]) {
-      if (entry instanceof ClientConnection) entry.endNow(clock.now())
+      if (isClient(entry)) entry.endNow(clock.now())
       else if (entry instanceof TlsHandshake) entry.close()
     }
     this.#registry.apply([], () => 0)
@@ -140,12 +139,12 @@ export class DataPlane {
 
   /** Whether a request is under way, or an answer has not left yet because its client reads slowly. */
   #isBusy(): boolean {
-    for (const { exchange, socket } of this.#clients()) if (exchange !== null || socket.writableLength > 0) return true
+    for (const { isBusy } of this.#clients()) if (isBusy) return true
     return false
   }
 
-  *#clients(): Iterable<ClientConnection> {
-    for (const entry of [...this.#wheel.entries()]) if (entry instanceof ClientConnection) yield entry
+  *#clients(): Iterable<ClientConnection | H2ClientConnection> {
+    for (const entry of [...this.#wheel.entries()]) if (isClient(entry)) yield entry
   }
 
   async #bindAll(keys: readonly string[]): Promise<Map<string, Server>> {
@@ -209,7 +208,7 @@ export class DataPlane {
       loadBalancer,
       port: listener.port,
       protocol: listener.protocol === 'HTTPS' ? 'https' : 'http',
-      tls: listener.tls === null ? null : this.#secured.get(contentOf(listener.tls))!,
+      tls: listener.tls === null ? null : this.#secured.get(contentOf(listener.tls, loadBalancer.attributes.http2))!,
       rules: compileRules(listener, action => this.#runAction(action)),
       serverHeader,
       responseHeaders: responseHeaders.length === 0 ? null : runResponseHeaders(responseHeaders),
@@ -222,6 +221,10 @@ export class DataPlane {
     const groups = targetGroups.map(({ arn, weight }) => ({ group: this.#registry.group(arn), weight }))
     return { type: 'forward', groups, stickinessSeconds }
   }
+}
+
+function isClient(entry: Watched): entry is ClientConnection | H2ClientConnection {
+  return entry instanceof ClientConnection || entry instanceof H2ClientConnection
 }
 
 type WantedPort = {
@@ -257,6 +260,7 @@ function runResponseHeaders(headers: readonly ResponseHeader[]): RunningResponse
   return {
     names: new Set(headers.map(({ name }) => name.toLowerCase())),
     lines: headers.map(({ name, value }) => `${name}: ${value}\r\n`).join(''),
+    fields: headers.map(({ name, value }) => [name, value]),
   }
 }
 
@@ -269,15 +273,18 @@ function tlsListeners(
   known: ReadonlyMap<string, TlsListener>,
 ): Map<string, TlsListener> {
   const secured = new Map<string, TlsListener>()
-  for (const { tls } of loadBalancers.flatMap(({ listeners }) => listeners)) {
-    if (tls === null) continue
-    const content = contentOf(tls)
-    secured.set(content, known.get(content) ?? new TlsListener(tls, tlsTicketKeys))
+  for (const { attributes, listeners } of loadBalancers) {
+    for (const { tls } of listeners) {
+      if (tls === null) continue
+      const content = contentOf(tls, attributes.http2)
+      const offered = attributes.http2 ? ['h2', 'http/1.1'] : ['http/1.1']
+      secured.set(content, known.get(content) ?? new TlsListener(tls, tlsTicketKeys, offered))
+    }
   }
   return secured
 }
 
-const contentOf = (tls: ListenerTls): string => JSON.stringify(tls)
+const contentOf = (tls: ListenerTls, http2: boolean): string => JSON.stringify([tls, http2])
 
 /** The policy towards targets follows from those of the load balancer's listeners. */
 function backendPolicies({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => SslPolicy {

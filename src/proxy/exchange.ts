@@ -10,6 +10,7 @@ import { BodyReader, RequestHead, type ResponseHead } from '../http/h1.ts'
 import type { FaultCode } from '../model/faults.ts'
 import type { LoggedTls } from '../observe/access-log.ts'
 import type { CompiledRule } from '../routing/rules.ts'
+import type { TargetStream } from '../targets/h2-target-connection.ts'
 import type { TargetConnection } from '../targets/target-connection.ts'
 import type { Target, TargetGroup } from '../targets/target-group.ts'
 import type { OwnAnswer } from './answer.ts'
@@ -37,6 +38,8 @@ export type Client = {
   /** Holds up the request, for a reason (`Pause`). */
   pause(why: number): void
   resume(why: number): void
+  /** Takes a connection to the target, on which the request is sent as soon as that is open. */
+  connectTo(exchange: Exchange, target: Target, now: number): void
   /** The request was read to its end. */
   onRequestRead(): void
   /** Begins the response with the target's own head; what follows it in the same read leaves with it, at `flush`. */
@@ -68,8 +71,10 @@ export class Exchange {
   rule: CompiledRule<RunningAction> | null = null
   targetGroup: TargetGroup | null = null
   target: Target | null = null
-  /** Null while connecting, and again once it was given back. */
+  /** Of HTTP/1.1; null before there is one, and again once it was given back. */
   targetConnection: TargetConnection | null = null
+  /** The same of HTTP/2. */
+  targetStream: TargetStream | null = null
   isConnecting = false
   /** It counts among the target's requests in flight. */
   isInFlight = false
@@ -86,6 +91,8 @@ export class Exchange {
   /** The response to this client is sent in chunks of ours, because the target's has no length. */
   addsChunks = false
   isFinished = false
+  /** By its Content-Type, over HTTP/2. */
+  isGrpc = false
 
   /** Host of the request as the client named it, without a port, lower case; '' when there was none. */
   host = ''
@@ -128,6 +135,11 @@ export class Exchange {
     this.plane = plane
   }
 
+  /** What the request is sent on, in either version. */
+  get link(): TargetConnection | TargetStream | null {
+    return this.targetConnection ?? this.targetStream
+  }
+
   begin(client: Client, listener: RunningListener, now: number): void {
     this.client = client
     this.listener = listener
@@ -156,6 +168,7 @@ export class Exchange {
     this.targetGroup = null
     this.target = null
     this.targetConnection = null
+    this.targetStream = null
     this.isConnecting = false
     this.isInFlight = false
     this.isHeadHeld = false
@@ -165,6 +178,7 @@ export class Exchange {
     this.keepsTarget = true
     this.addsChunks = false
     this.isFinished = false
+    this.isGrpc = false
     this.host = ''
     this.authority = ''
     this.pathFrom = 0

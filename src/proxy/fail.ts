@@ -4,7 +4,7 @@ import { type FaultCode, faultRow } from '../model/faults.ts'
 import { Pause } from '../net/connection.ts'
 import { sendFaultAnswer } from './answer.ts'
 import { type Exchange, Side } from './exchange.ts'
-import { endInFlight, finishExchange } from './finish.ts'
+import { endInFlight, finishExchange, settleTarget } from './finish.ts'
 
 /**
  * Where no response has begun, the client is answered as the table says, and the connection lives on if the table lets
@@ -35,12 +35,17 @@ export function endResponse(exchange: Exchange, now: number): void {
   exchange.moveResponse(Side.done)
   // Who answered before it had the whole request may not have read it, and take the rest of it for another one.
   if (exchange.requestSide !== Side.done) exchange.keepsTarget = false
-  if (exchange.requestSide === Side.done) finishExchange(exchange, true, now)
+  const { client, requestSide } = exchange
+  if (client!.isHttp2) {
+    // A stream need not be read to its end, nor a target wait until a slow client has it all.
+    if (client!.isCongested) settleTarget(exchange, true)
+    else finishExchange(exchange, requestSide === Side.done, now)
+  } else if (requestSide === Side.done) finishExchange(exchange, true, now)
   else if (exchange.closesClient) finishExchange(exchange, false, now)
 }
 
 function dropTarget(exchange: Exchange): void {
-  const { targetConnection } = exchange
+  const { link } = exchange
   if (exchange.isOutHeld) {
     exchange.plane.net.buffers.out.length = 0
     if (exchange.isHeadHeld) exchange.sentAt = -1
@@ -48,8 +53,9 @@ function dropTarget(exchange: Exchange): void {
     exchange.isOutHeld = false
   }
   exchange.targetConnection = null
+  exchange.targetStream = null
   exchange.isConnecting = false
   exchange.client!.resume(Pause.congestion)
   endInFlight(exchange)
-  if (targetConnection !== null) targetConnection.discard()
+  if (link !== null) link.discard()
 }

@@ -35,14 +35,15 @@ export function endInFlight(exchange: Exchange): void {
   plane.counters.countTarget(target.slot, TargetColumn.requestsEnded, 1)
 }
 
-/** Gives the connection back clean, or closes it. */
-function settleTarget(exchange: Exchange, isComplete: boolean): void {
+/** Gives the connection back clean, or closes it; once. */
+export function settleTarget(exchange: Exchange, isComplete: boolean): void {
   endInFlight(exchange)
-  const { targetConnection } = exchange
+  const { link } = exchange
   exchange.targetConnection = null
-  if (targetConnection === null) return
-  if (isComplete && exchange.keepsTarget && !exchange.isTunnel) targetConnection.release()
-  else targetConnection.discard()
+  exchange.targetStream = null
+  if (link === null) return
+  if (isComplete && exchange.keepsTarget && !exchange.isTunnel) link.release()
+  else link.discard()
 }
 
 function record(exchange: Exchange): void {
@@ -167,7 +168,8 @@ function actionsOf({ rule, transformStatus, fault }: Exchange): string {
   return fault === 'transformFailed' ? 'rewrite' : `rewrite,${rule.action.type}`
 }
 
-function logType({ isTunnel, listener }: Exchange): AccessLogRecord['type'] {
+function logType({ isTunnel, listener, client, isGrpc }: Exchange): AccessLogRecord['type'] {
+  if (client!.isHttp2) return isGrpc ? 'grpcs' : 'h2'
   if (listener!.protocol === 'https') return isTunnel ? 'wss' : 'https'
   return isTunnel ? 'ws' : 'http'
 }

@@ -8,12 +8,16 @@ import type { FaultCode } from '../model/faults.ts'
 import { bulkBytesMin } from '../model/limits.ts'
 import { type Connection, lentBytesMin, Pause } from '../net/connection.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
+import { noHttp2 } from '../targets/h2-target-connection.ts'
 import type { TargetConnection } from '../targets/target-connection.ts'
 import type { TlsFailure } from '../targets/target-tls.ts'
 import { type Exchange, Side } from './exchange.ts'
 import { endResponse, failExchange } from './fail.ts'
 import { finishExchange } from './finish.ts'
 import { writeTargetHead } from './request-head.ts'
+
+/** A chunk's size, the ends of two lines, and the last chunk. */
+const chunkFramingBytesMax = 32
 
 /** Puts the head into the out buffer; it leaves with what follows it in the same read, at `flushToTarget`. */
 export function holdTargetHead(exchange: Exchange, now: number): void {
@@ -53,6 +57,21 @@ export function relayRequestBytes(exchange: Exchange, from: Connection, bytes: B
   if (targetConnection.isCongested) exchange.client!.pause(Pause.congestion)
 }
 
+/** The same for a body that came without framing: where no length was given, it gets that of HTTP/1.1. */
+export function relayRequestData(exchange: Exchange, bytes: Buffer, at: number, to: number, isEnd: boolean): void {
+  if (exchange.targetConnection === null) return
+  const { out } = exchange.plane.net.buffers
+  const isChunked = exchange.head.meaning.bodyKind === BodyKind.chunked
+  out.reserve(to - at + chunkFramingBytesMax)
+  if (to > at) {
+    if (isChunked) out.ascii(`${(to - at).toString(16)}\r\n`)
+    out.copy(bytes, at, to)
+    if (isChunked) out.ascii('\r\n')
+  }
+  if (isEnd && isChunked) out.ascii('0\r\n\r\n')
+  exchange.isOutHeld = out.length > 0
+}
+
 /** The request was read to its end. */
 export function endRequest(exchange: Exchange, now: number): void {
   exchange.moveRequest(Side.done)
@@ -78,6 +97,7 @@ const tlsFaults: Readonly<Record<TlsFailure, FaultCode>> = {
 
 const connectFaults: Readonly<Record<string, FaultCode>> = {
   ...tlsFaults,
+  [noHttp2]: 'targetTlsNoHttp2',
   ECONNREFUSED: 'targetRefused',
   ECONNRESET: 'targetRefused',
   ETIMEDOUT: 'connectTimeout',
@@ -92,6 +112,7 @@ const connectFaults: Readonly<Record<string, FaultCode>> = {
 export function targetUnreachable(exchange: Exchange, code: string, now: number): void {
   exchange.isConnecting = false
   exchange.targetConnection = null
+  exchange.targetStream = null
   failExchange(exchange, connectFaults[code] ?? 'connectFailed', now)
 }
 
@@ -107,6 +128,7 @@ export function targetEnded(exchange: Exchange, now: number): void {
 
 export function targetClosed(exchange: Exchange, code: string | null, now: number): void {
   exchange.targetConnection = null
+  exchange.targetStream = null
   targetLost(exchange, code === null ? 'targetClosed' : brokenBy(code), now)
 }
 
@@ -115,7 +137,7 @@ function brokenBy(code: string): FaultCode {
   return code in tlsFaults ? tlsFaults[code as TlsFailure] : 'targetReset'
 }
 
-function targetLost(exchange: Exchange, beforeAnswer: FaultCode, now: number): void {
+export function targetLost(exchange: Exchange, beforeAnswer: FaultCode, now: number): void {
   exchange.targetEndedAt = now
   switch (exchange.responseSide) {
     case Side.head:

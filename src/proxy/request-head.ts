@@ -52,7 +52,7 @@ export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
       ? '\r\nConnection: upgrade\r\nUpgrade: websocket\r\n'
       : '\r\nConnection: keep-alive\r\n',
   )
-  writeFraming(exchange, out)
+  writeFraming(head, exchange.client!.isHttp2, out)
   if (head.isOdd) writeKeptFields(exchange, out)
   else copyKeptFields(exchange, out)
   out.ascii('\r\n')
@@ -65,7 +65,7 @@ function writePath({ head, pathFrom }: Exchange, out: OutBuffer): void {
 }
 
 /** Port 80 and 443 need no port behind the host, every other one does; whichever the client sent. */
-function hostForTarget(host: string, authority: string, listener: RunningListener): string {
+export function hostForTarget(host: string, authority: string, listener: RunningListener): string {
   if (listener.port === 80 || listener.port === 443) return host
   return authority.length > host.length + 1 ? host + authority.slice(host.length) : `${host}:${listener.port}`
 }
@@ -86,6 +86,17 @@ function writeForwardedFor(exchange: Exchange, out: OutBuffer): void {
   out.ascii('\r\n')
 }
 
+/** The same as one text. */
+export function forwardedFor(exchange: Exchange): string {
+  const { head } = exchange
+  let addresses = ''
+  for (let i = 0; i < head.fieldCount; i++) {
+    if (head.field(i) !== Field.forwardedFor || head.valueFrom(i) === head.valueTo(i)) continue
+    addresses += `${head.text(head.valueFrom(i), head.valueTo(i))}, `
+  }
+  return addresses + clientAddress(exchange.client!, exchange.listener!.loadBalancer.attributes.xffClientPort)
+}
+
 function writeTlsHeaders({ tls }: Client, out: OutBuffer): void {
   if (tls === null) return
   out.ascii(`\r\nX-Amzn-Tls-Version: ${tls.protocol}\r\nX-Amzn-Tls-Cipher-Suite: ${tls.cipher}`)
@@ -96,10 +107,11 @@ function clientAddress(client: Client, withPort: boolean): string {
 }
 
 /** A length that the client gave once, alone and as we would write it stays in its place; any other is written anew. */
-function writeFraming(exchange: Exchange, out: OutBuffer): void {
-  const { meaning } = exchange.head
-  if (meaning.bodyKind === BodyKind.chunked) out.ascii('Transfer-Encoding: chunked\r\n')
-  else if (meaning.needsLength) {
+function writeFraming({ meaning }: RequestHead, isHttp2: boolean, out: OutBuffer): void {
+  // Beside those that the load balancer writes itself, the names of an HTTP/2 request are in lower case.
+  if (meaning.bodyKind === BodyKind.chunked) {
+    out.ascii(isHttp2 ? 'transfer-encoding: chunked\r\n' : 'Transfer-Encoding: chunked\r\n')
+  } else if (meaning.needsLength) {
     out.ascii('Content-Length: ')
     out.decimal(meaning.contentLength)
     out.ascii('\r\n')
@@ -111,7 +123,7 @@ function copyKeptFields(exchange: Exchange, out: OutBuffer): void {
   const { bytes } = head
   let runFrom = -1
   for (let i = 0; i < head.fieldCount; i++) {
-    const isKept = keepsField(exchange, head, i)
+    const isKept = keepsRequestField(exchange, head, i)
     if (isKept && runFrom === -1) runFrom = head.nameFrom(i)
     if (!isKept && runFrom !== -1) {
       out.copy(bytes, runFrom, head.nameFrom(i))
@@ -126,7 +138,7 @@ function writeKeptFields(exchange: Exchange, out: OutBuffer): void {
   const { head } = exchange
   for (let i = 0; i < head.fieldCount; i++) {
     const isFolded = head.field(i) === Field.folded
-    const isKept = isFolded ? keepsFolded(exchange, head, i) : keepsField(exchange, head, i)
+    const isKept = isFolded ? keepsFolded(exchange, head, i) : keepsRequestField(exchange, head, i)
     if (isKept) {
       out.copy(head.bytes, head.nameFrom(i), head.nameTo(i))
       out.ascii(isFolded ? ':' : ': ')
@@ -169,7 +181,7 @@ function keepsFolded(exchange: Exchange, head: RequestHead, i: number): boolean 
   return !attributes.dropInvalidHeaderFields || isPlainName(head, i)
 }
 
-function keepsField(exchange: Exchange, head: RequestHead, i: number): boolean {
+export function keepsRequestField(exchange: Exchange, head: RequestHead, i: number): boolean {
   const { attributes } = exchange.listener!.loadBalancer
   const { meaning } = head
   switch (head.field(i)) {

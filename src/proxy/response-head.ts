@@ -63,10 +63,10 @@ function copyLine(head: ResponseHead, i: number, out: OutBuffer): void {
 
 /** @param replaced the listener's own, which stand in place of the target's */
 function copyKeptFields(head: ResponseHead, replaced: RunningResponseHeaders | null, out: OutBuffer): void {
-  const { bytes, meaning } = head
+  const { bytes } = head
   let runFrom = -1
   for (let i = 0; i < head.fieldCount; i++) {
-    const isKept = keepsField(head, i)
+    const isKept = keepsResponseField(head, i, replaced)
     if (isKept && runFrom === -1) runFrom = head.nameFrom(i)
     if (!isKept && runFrom !== -1) {
       out.copy(bytes, runFrom, head.nameFrom(i))
@@ -74,27 +74,29 @@ function copyKeptFields(head: ResponseHead, replaced: RunningResponseHeaders | n
     }
   }
   if (runFrom !== -1) out.copy(bytes, runFrom, head.length - 2)
+}
 
-  function keepsField(of: ResponseHead, i: number): boolean {
-    switch (of.field(i)) {
-      case Field.connection:
-      case Field.keepAlive:
-      case Field.proxyConnection:
-      case Field.transferEncoding:
-      case Field.contentLength:
-      case Field.upgrade:
-      case Field.trailer:
-      case Field.te:
-        return false
-      case Field.date:
-        return i !== meaning.dateAt
-      case Field.contentType:
-        return i !== meaning.contentTypeAt
-      default: {
-        if (meaning.nominated === null && replaced === null) return true
-        const name = of.text(of.nameFrom(i), of.nameTo(i)).toLowerCase()
-        return meaning.nominated?.includes(name) !== true && replaced?.names.has(name) !== true
-      }
+/** Whether field `i` goes on as it came: no hop-by-hop field does, nor what is written in a place of its own. */
+export function keepsResponseField(head: ResponseHead, i: number, replaced: RunningResponseHeaders | null): boolean {
+  const { meaning } = head
+  switch (head.field(i)) {
+    case Field.connection:
+    case Field.keepAlive:
+    case Field.proxyConnection:
+    case Field.transferEncoding:
+    case Field.contentLength:
+    case Field.upgrade:
+    case Field.trailer:
+    case Field.te:
+      return false
+    case Field.date:
+      return i !== meaning.dateAt
+    case Field.contentType:
+      return i !== meaning.contentTypeAt
+    default: {
+      if (meaning.nominated === null && replaced === null) return true
+      const name = head.text(head.nameFrom(i), head.nameTo(i)).toLowerCase()
+      return meaning.nominated?.includes(name) !== true && replaced?.names.has(name) !== true
     }
   }
 }

@@ -1,15 +1,14 @@
 /**
- * A connection to a target and the pool it rests in between requests. Opened on demand, reused, closed when idle for
- * the idle timeout, when the target closes it, or when the target says so. Whoever uses it hears what happens on it.
+ * A connection to a target that speaks HTTP/1.1, and the pool it rests in between requests. Opened on demand, reused,
+ * closed when idle for the idle timeout, when the target closes it, or when the target says so. Whoever uses it hears
+ * what happens on it.
  */
 
-import { connect, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
 import { ResponseHead } from '../http/h1.ts'
-import { connectTimeoutMs, idleConnectionsPerTargetMax, lingerMs } from '../model/limits.ts'
-import { Connection, type NetContext, Pause, type SocketRead } from '../net/connection.ts'
+import { idleConnectionsPerTargetMax } from '../model/limits.ts'
+import { type NetContext, Pause } from '../net/connection.ts'
 import type { Target } from './target-group.ts'
-import { handshakeFailure, tlsFailure, tlsHandshakeTimeoutMs } from './target-tls.ts'
+import { TargetSocket } from './target-socket.ts'
 
 /** The one request that a connection carries at a time. */
 export type TargetUser = {
@@ -24,48 +23,23 @@ export type TargetUser = {
   onTargetClosed(code: string | null, now: number): void
 }
 
-/** How far a connection has come. */
-const Stage = { connecting: 0, shakingHands: 1, open: 2, retired: 3 } as const
-type Stage = (typeof Stage)[keyof typeof Stage]
-
-export class TargetConnection extends Connection {
-  readonly target: Target
+export class TargetConnection extends TargetSocket {
   readonly responseHead: ResponseHead = new ResponseHead()
   user: TargetUser | null
-  #stage: Stage = Stage.connecting
-  #stageBeganAt: number
 
   constructor(net: NetContext, target: Target, user: TargetUser) {
-    super(net, onread => openSocket(target, onread))
-    this.target = target
+    super(net, target)
     this.user = user
-    this.#stageBeganAt = this.lastActivity
-    if (target.tls === null) this.socket.once('connect', () => this.#opened())
-    else this.#shakeHands()
   }
 
-  get isConnected(): boolean {
-    return this.#stage === Stage.open
+  protected override onOpened(now: number): void {
+    this.user?.onTargetConnected(now)
   }
 
-  #shakeHands(): void {
-    this.socket.once('connect', () => {
-      this.#stage = Stage.shakingHands
-      this.#stageBeganAt = this.net.clock.now()
-    })
-    this.socket.once('secureConnect', () => this.#opened())
-    this.socket.on('session', (session: Buffer) => {
-      this.target.tlsSession = session
-    })
-    // An error of TLS, unlike one of the socket below, leaves the socket open.
-    this.socket.on('error', () => this.close())
-  }
-
-  #opened(): void {
-    if (this.isClosed) return
-    this.#stage = Stage.open
-    this.lastActivity = this.net.clock.now()
-    this.user?.onTargetConnected(this.lastActivity)
+  protected override onUnreachable(code: string, now: number): void {
+    const user = this.user
+    this.user = null
+    user?.onTargetUnreachable(code, now)
   }
 
   protected override onBytes(bytes: Buffer, size: number, now: number): void {
@@ -84,39 +58,16 @@ export class TargetConnection extends Connection {
     this.user?.onTargetDrained(now)
   }
 
-  protected override onClosed(now: number): void {
+  protected override onBroken(code: string | null, now: number): void {
     const user = this.user
     this.user = null
-    if (user === null) this.#leavePool()
-    else if (this.#stage === Stage.open) user.onTargetClosed(tlsFailure(this.errorCode) ?? this.errorCode, now)
-    else if (this.#stage === Stage.connecting) user.onTargetUnreachable(this.errorCode ?? 'UNKNOWN', now)
-    else {
-      // Should it have been the session that the target did not like, the next handshake does without.
-      this.target.tlsSession = null
-      user.onTargetUnreachable(handshakeFailure(this.errorCode), now)
-    }
+    if (user === null) this.onRetired()
+    else user.onTargetClosed(code, now)
   }
 
   /** While it carries a request, that request's own timeouts hold. */
-  override deadlineMs(): number {
-    switch (this.#stage) {
-      case Stage.connecting:
-        return this.#stageBeganAt + connectTimeoutMs
-      case Stage.shakingHands:
-        return this.#stageBeganAt + tlsHandshakeTimeoutMs
-      case Stage.open:
-        return this.user === null ? this.lastActivity + this.target.idleTimeoutMs : Number.POSITIVE_INFINITY
-      case Stage.retired:
-        return this.#stageBeganAt + lingerMs
-    }
-  }
-
-  override onDeadline(): void {
-    if (this.#stage === Stage.open) this.retire()
-    else {
-      this.errorCode = 'ETIMEDOUT'
-      this.close()
-    }
+  protected override openDeadlineMs(): number {
+    return this.user === null ? this.lastActivity + this.target.idleTimeoutMs : Number.POSITIVE_INFINITY
   }
 
   /** The request is over and the connection clean: it goes to the pool, or closes where nothing may be kept. */
@@ -141,32 +92,10 @@ export class TargetConnection extends Connection {
     else this.retire()
   }
 
-  /**
-   * Closes a connection that nobody uses. A TLS target is told in TLS as well, or it may take the FIN for an attack
-   * (RFC 8446, section 6.1). That takes a moment, as does every write in TLS: what was said last is not cut off.
-   */
-  retire(): void {
-    if (this.#stage === Stage.retired) return
-    if (this.target.tls === null || this.#stage !== Stage.open) {
-      this.close()
-      return
-    }
-    this.#leavePool()
-    this.#stage = Stage.retired
-    this.#stageBeganAt = this.net.clock.now()
-    this.socket.destroySoon()
-  }
-
-  #leavePool(): void {
+  protected override onRetired(): void {
     const at = this.target.idle.indexOf(this)
     if (at !== -1) this.target.idle.splice(at, 1)
   }
-}
-
-function openSocket(target: Target, onread: SocketRead): Socket {
-  const options = { host: target.ip, port: target.port, noDelay: true, allowHalfOpen: true, onread }
-  if (target.tls === null) return connect(options)
-  return connectTls({ ...options, ...target.tls, session: target.tlsSession ?? undefined })
 }
 
 /** Takes the idle connection that was used last, or opens one; then `onTargetConnected` or `onTargetUnreachable` follows. */

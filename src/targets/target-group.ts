@@ -2,10 +2,11 @@
 
 import { assertNever } from '../base/assert.ts'
 import type { TargetGroupArn } from '../model/arns.ts'
-import { formatAddress, type TargetGroupAttributes } from '../model/resources.ts'
+import { formatAddress, type ProtocolVersion, type TargetGroupAttributes } from '../model/resources.ts'
 import type { SnapshotTarget, SnapshotTargetGroup } from '../model/snapshot.ts'
 import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
 import { TargetStateCode, type TargetStates, weightParity } from '../model/target-states.ts'
+import type { H2TargetConnection } from './h2-target-connection.ts'
 import type { TargetConnection } from './target-connection.ts'
 import { type TargetTls, targetTlsOptions } from './target-tls.ts'
 import { pickWeighted } from './weights.ts'
@@ -18,6 +19,9 @@ export class Target {
   readonly address: string
   /** Connections without a request; the one used last stands last and is taken first. */
   readonly idle: TargetConnection[] = []
+  /** Those that speak HTTP/2 and take requests. */
+  readonly h2Connections: H2TargetConnection[] = []
+  readonly protocolVersion: ProtocolVersion
   /** False once it was deregistered: what is in flight may end, nothing is kept. */
   isRegistered = true
   /** How long an unused connection is kept. */
@@ -29,13 +33,19 @@ export class Target {
   /** Copied from the states by its target group, while it is eligible. */
   weight = weightParity
 
-  constructor(target: SnapshotTarget, idleTimeoutMs: number, tls: TargetTls | null = null) {
+  constructor(
+    target: SnapshotTarget,
+    idleTimeoutMs: number,
+    tls: TargetTls | null = null,
+    protocolVersion: ProtocolVersion = 'HTTP1',
+  ) {
     this.slot = target.slot
     this.ip = target.ip
     this.port = target.port
     this.address = formatAddress(target.ip, target.port)
     this.idleTimeoutMs = idleTimeoutMs
     this.tls = tls
+    this.protocolVersion = protocolVersion
   }
 }
 
@@ -54,6 +64,7 @@ export class TargetGroup {
   /** The last part of its ARN: how stickiness cookies name it. */
   readonly id: string
   readonly attributes: TargetGroupAttributes
+  readonly protocolVersion: ProtocolVersion
   readonly targets: readonly Target[]
   readonly #slot: number
   readonly #random: () => number
@@ -63,10 +74,15 @@ export class TargetGroup {
   #generation = -1
 
   /** @param random from 0 up to 1 */
-  constructor({ arn, slot, attributes }: SnapshotTargetGroup, targets: readonly Target[], random = Math.random) {
+  constructor(
+    { arn, slot, attributes, protocolVersion }: SnapshotTargetGroup,
+    targets: readonly Target[],
+    random = Math.random,
+  ) {
     this.arn = arn
     this.id = arn.slice(arn.lastIndexOf('/') + 1)
     this.attributes = attributes
+    this.protocolVersion = protocolVersion
     this.targets = targets
     this.#slot = slot
     this.#random = random
@@ -205,7 +221,9 @@ export class TargetRegistry {
       groups.map(group => {
         const idleTimeoutMs = idleTimeoutMsOf(group.arn)
         const tls = group.protocol === 'HTTPS' ? targetTlsOptions(backendPolicyOf(group.arn)) : null
-        const targets = group.targets.map(target => this.#keepOrAdd(before, target, idleTimeoutMs, tls))
+        const targets = group.targets.map(target =>
+          this.#keepOrAdd(before, target, idleTimeoutMs, tls, group.protocolVersion),
+        )
         return [group.arn, new TargetGroup(group, targets)]
       }),
     )
@@ -218,9 +236,11 @@ export class TargetRegistry {
     described: SnapshotTarget,
     idleTimeoutMs: number,
     tls: TargetTls | null,
+    protocolVersion: ProtocolVersion,
   ): Target {
     const known = before.get(described.slot)
-    const target = known?.tls === tls ? known : new Target(described, idleTimeoutMs, tls)
+    const isAlike = known?.tls === tls && known.protocolVersion === protocolVersion
+    const target = isAlike ? known : new Target(described, idleTimeoutMs, tls, protocolVersion)
     target.idleTimeoutMs = idleTimeoutMs
     this.#targets.set(described.slot, target)
     return target
@@ -230,4 +250,5 @@ export class TargetRegistry {
 function deregister(target: Target): void {
   target.isRegistered = false
   for (const connection of target.idle.splice(0)) connection.retire()
+  for (const connection of target.h2Connections.splice(0)) connection.endSoon()
 }

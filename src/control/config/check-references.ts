@@ -2,7 +2,7 @@
 
 import { checkStickyGroups, groupsOf } from './check-forward.ts'
 import { actionsOf } from './check-listener.ts'
-import type { Found, Report, TargetGroupDraft } from './draft.ts'
+import type { Found, ListenerDraft, Report, TargetGroupDraft } from './draft.ts'
 import type { FoundLoadBalancer, Gathered } from './gather.ts'
 import { nearest } from './nearest.ts'
 import { targetGroupsPerLoadBalancerMax } from './schema.ts'
@@ -15,6 +15,7 @@ export function checkReferences(all: Gathered, report: Report, warn: Report): vo
   for (const loadBalancer of all.loadBalancers) {
     const used = new Set<Found<TargetGroupDraft>>()
     const actions = loadBalancer.listeners.flatMap(actionsOf)
+    for (const listener of loadBalancer.listeners) checkProtocolVersions(listener, groups, report)
     for (const { place: at, value: name } of actions.flatMap(groupsOf)) {
       const group = groups.get(name)
       if (group === undefined) {
@@ -39,6 +40,20 @@ export function checkReferences(all: Gathered, report: Report, warn: Report): vo
     else if ((value.targets ?? []).length === 0) {
       warn(place.at('name'), `"${value.name}" has no targets: requests forwarded to it are answered with 503`)
     }
+  }
+}
+
+/** Over HTTP listeners nobody speaks HTTP/2, so such a target group could only ever answer 464. */
+function checkProtocolVersions(
+  listener: Found<ListenerDraft>,
+  groups: ReadonlyMap<string | undefined, Found<TargetGroupDraft>>,
+  report: Report,
+): void {
+  if (listener.value.protocol !== 'HTTP') return
+  for (const { place, value: name } of actionsOf(listener).flatMap(groupsOf)) {
+    const version = groups.get(name)?.value.protocolVersion
+    if (version !== 'HTTP2' && version !== 'GRPC') continue
+    report(place, `has the protocol version ${version}, which needs an HTTPS listener: "${name}"`)
   }
 }
 

@@ -281,13 +281,11 @@ testRefused([
   ...['instance', 'lambda'].map(
     (type): Case => [`${type} targets`, withGroup(`targetType: «${type}`), `targetType ${type} is not supported yet`],
   ),
-  ...['HTTP2', 'GRPC'].map(
-    (version): Case => [
-      version,
-      withGroup(`protocolVersion: «${version}`),
-      `protocolVersion ${version} is not supported yet`,
-    ],
-  ),
+  [
+    'another protocol version',
+    withGroup('protocolVersion: «HTTP3'),
+    'protocolVersion must be HTTP1, HTTP2 or GRPC, not "HTTP3"',
+  ],
   [
     'another protocol of a group',
     'targetGroups: [{ name: a, protocol: «TLS, port: 1 }]',

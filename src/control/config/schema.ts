@@ -7,6 +7,7 @@
 
 import { z } from 'zod'
 import { targetSlotsMax } from '../../model/limits.ts'
+import { protocolVersions } from '../../model/resources.ts'
 import { Actions } from './action.ts'
 import { ListenerAttributes, LoadBalancerAttributes, TargetGroupAttributes } from './attributes.ts'
 import { Condition } from './condition.ts'
@@ -151,7 +152,7 @@ const TargetGroup = shape(
     name: z.string(must(nameWording)).regex(new RegExp(`^${namePattern}$`), must(nameWording)),
     targetType: choice(['ip'], ['instance', 'lambda', 'alb']).default('ip'),
     protocol: choice(['HTTP', 'HTTPS']),
-    protocolVersion: choice(['HTTP1'], ['HTTP2', 'GRPC']).default('HTTP1'),
+    protocolVersion: choice(protocolVersions).default('HTTP1'),
     port,
     healthCheck: HealthCheck.prefault({}),
     attributes: TargetGroupAttributes.prefault({}),
