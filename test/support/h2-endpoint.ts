@@ -1,7 +1,7 @@
 /** A session of the codec over a socket, in either role: what the tests with HTTP/2 peers of others run against. */
 
 import type { Socket } from 'node:net'
-import { type FieldBlock, type H2Bounds, type H2Handler, H2Session, H2Stream } from '../../src/http/h2.ts'
+import { type FieldBlock, type H2Bounds, type H2Handler, H2Session } from '../../src/http/h2.ts'
 
 export const usualBounds: H2Bounds = {
   streamsMax: 128,
@@ -46,7 +46,7 @@ export class H2Endpoint<User> {
     }
     this.session = new H2Session(role, handler, bounds)
     const heard = events(this.session)
-    socket.on('data', bytes => this.session.read(bytes, 0, bytes.length, performance.now()))
+    socket.on('data', (bytes: Buffer) => this.session.read(bytes, 0, bytes.length, performance.now()))
     socket.on('drain', () => {
       this.session.isBlocked = false
     })
@@ -73,5 +73,3 @@ export function fieldsOf(block: FieldBlock): readonly (readonly [name: string, v
     block.text(block.valueFrom(i), block.valueTo(i)),
   ])
 }
-
-export type { H2Stream }

@@ -105,6 +105,8 @@ export class H2Session<User> {
   #hasSettings = false
   /** Of the last stream that was begun, by whoever begins them here. */
   #lastStreamId: number
+  /** Client role: the last that was opened. */
+  #opened: H2Stream<User> | null = null
   /** Of the last that was not refused for going away. */
   #lastTakenId = 0
   /** What a stream may send at first, by the peer's settings. */
@@ -182,10 +184,13 @@ export class H2Session<User> {
   /** Client role. @returns null when no more may be opened: too many are open, the peer goes away, ids are used up */
   openStream(): H2Stream<User> | null {
     assert(!this.#isServer, 'only clients open streams')
+    const opened = this.#opened
+    assert(opened === null || opened.isHeadSent || opened.isClosed, 'a head is sent before another stream is opened')
     const most = Math.min(this.peerMaxConcurrentStreams, this.#bounds.streamsMax)
     if (this.isGoingAway || this.#streams.size >= most || this.#lastStreamId + 2 > windowBytesMax) return null
     this.#lastStreamId += 2
-    return this.#addStream(this.#lastStreamId)
+    this.#opened = this.#addStream(this.#lastStreamId)
+    return this.#opened
   }
 
   #addStream(id: number): H2Stream<User> {
