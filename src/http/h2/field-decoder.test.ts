@@ -327,6 +327,13 @@ describe('a block of fields', () => {
     })
   }
 
+  it('without a name, is judged by nothing that stood there before', () => {
+    const blocks = new Blocks()
+    blocks.lines(literals([[':path', '/']]))
+    blocks.decode(literals([['', 'x']]))
+    assert.equal(blocks.fields.faultText, 'a field name must be a token in lower case')
+  })
+
   for (const [name, good, bad] of [
     ['x', ['', 'a', 'a\tb c', '\x80\xff'], [' a', 'a ', '\ta', ' ', '\0', 'a\r\nb', 'a\nb', 'a\rb', '\x7f', '\x01']],
     ['te', ['trailers', 'Trailers'], ['', 'trailer', 'trailers, deflate', 'gzip']],

@@ -39,8 +39,9 @@ const colon = 0x3a
 
 /** @returns a `FieldKind` or `Field` that says what the name is worth; its value is another matter */
 export function kindOfName(bytes: Uint8Array, from: number, to: number): number {
+  if (from === to) return FieldKind.badName
   if (bytes[from] === colon) return kindOfPseudo(bytes, from, to)
-  if (from === to || endOf(lowerNameByte, bytes, from, to) < to) return FieldKind.badName
+  if (endOf(lowerNameByte, bytes, from, to) < to) return FieldKind.badName
   return fieldOf(bytes, from, to)
 }
 

@@ -96,15 +96,20 @@ describe('a response', () => {
 
   it('to a client with a smaller table says once that none is used, with the next fields that leave', () => {
     const recorder = serving(2)
-    recorder.read(settings([1, 100]))
+    const sizeOfEmptyHead = (id: number) => {
+      const size = recorder.sentBytes
+      recorder.session.beginHead()
+      recorder.session.endHead(recorder.stream(id), false)
+      recorder.flush()
+      return recorder.sentBytes - size
+    }
+    recorder.read(settings([1, 4096], [1, 65_536]))
+    assert.equal(sizeOfEmptyHead(1), 9)
+    recorder.read(settings([1, 4095]))
     recorder.read(settings([1, 0], [1, 4096]))
-    const size = recorder.sentBytes
-    recorder.session.beginHead()
-    recorder.session.endHead(recorder.stream(1), false)
-    recorder.session.beginHead()
-    recorder.session.endHead(recorder.stream(3), false)
-    recorder.flush()
-    assert.equal(recorder.sentBytes - size, 9 + 1 + 9)
+    assert.equal(sizeOfEmptyHead(1), 9 + 1)
+    recorder.read(settings([1, 0]))
+    assert.equal(sizeOfEmptyHead(3), 9)
     recorder.read(settings([1, 0]))
     recorder.send(1, [['a', 'b']], true)
     assert.deepEqual(news(recorder).at(-1), 'HEADERS 1 end a=b')
