@@ -94,6 +94,21 @@ describe('a response', () => {
     assert.deepEqual(bodies, ['DATA 1 16384 bytes', 'DATA 1 16384 bytes', 'DATA 1 end 7232 bytes'])
   })
 
+  it('is over when it is: whoever sends more has made a mistake', () => {
+    const over = /nothing is sent on a stream after its end/
+    for (const end of [
+      (recorder: Recorder) => recorder.send(1, ok, true),
+      (recorder: Recorder) => recorder.sendData(1, 'x', true),
+      (recorder: Recorder) => recorder.sendData(1, Buffer.alloc(70_000), true),
+    ]) {
+      const recorder = serving(0)
+      recorder.read(headers(1, post))
+      end(recorder)
+      assert.throws(() => recorder.sendData(1, 'x'), over)
+      assert.throws(() => recorder.send(1, ok), over)
+    }
+  })
+
   it('to a client with a smaller table says once that none is used, with the next fields that leave', () => {
     const recorder = serving(2)
     const sizeOfEmptyHead = (id: number) => {
