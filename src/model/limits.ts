@@ -46,6 +46,19 @@ export const h2ConnectionWindowBytes = 2 ** 31 - 1
 /** Ours: requests under way on one connection to a target, where that would take more. */
 export const h2TargetStreamsMax = 128
 
+/** Ours: frames that carry on one HTTP/2 header block. At 16 K each four would do; some clients cut finer. */
+export const h2ContinuationsMax = 32
+/** Ours, as in nginx: of all bytes of an HTTP/2 connection an eighth must be payload, once this much came that is not. */
+export const h2OverheadRatio = 8
+export const h2OverheadBytesFree = 1024 * 1024
+/** Ours, as in nghttp2: streams that a client may make us reset, or reset itself, at once and per second (CVE-2023-44487). */
+export const h2ResetsBurst = 1000
+export const h2ResetsPerSecond = 33
+/** Ours, as in nghttp2: answers to SETTINGS, PING and frames on closed streams that wait for a client who does not read. */
+export const h2RepliesWaitingMax = 1000
+/** Ours: closed streams remembered by how they closed, as many as may be open; frames for them may still be on their way. */
+export const h2ClosedStreamsKept = 128
+
 /** Ours: bytes of a body that are kept until the target answers, for the case that it never looked at the request. */
 export const replayBytesMax = 64 * 1024
 
@@ -69,19 +82,6 @@ export const exchangesPooledMax = 4096
 export const readBufferBytes = 64 * 1024
 /** Ours: a body at least this long is read into buffers that need no copy; below, one copy costs less than changing buffers. */
 export const bulkBytesMin = 32 * 1024
-
-/** Ours: frames that carry on one HTTP/2 header block. At 16 K each four would do; some clients cut finer. */
-export const http2ContinuationsMax = 32
-/** Ours, as in nginx: of all bytes of an HTTP/2 connection an eighth must be payload, once this much came that is not. */
-export const http2OverheadRatio = 8
-export const http2OverheadBytesFree = 1024 * 1024
-/** Ours, as in nghttp2: streams that a client may make us reset, or reset itself, at once and per second (CVE-2023-44487). */
-export const http2ResetsBurst = 1000
-export const http2ResetsPerSecond = 33
-/** Ours, as in nghttp2: answers to SETTINGS, PING and frames on closed streams that wait for a client who does not read. */
-export const http2RepliesWaitingMax = 1000
-/** Ours: closed streams remembered by how they closed, as many as may be open; frames for them may still be on their way. */
-export const http2ClosedStreamsKept = 128
 
 /** Ours: rows of shared memory; a configuration beyond is refused. */
 export const targetSlotsMax = 16_384

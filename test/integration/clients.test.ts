@@ -3,15 +3,13 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { type Command, findCommand } from '../../scripts/debian-packages.ts'
-import { within } from '../support/deadline.ts'
+import { test } from 'node:test'
 import { forwardTo, forwardToPorts, openClient } from '../support/forwarding.ts'
 import { freePort } from '../support/free-port.ts'
 import { fieldValue } from '../support/message-reader.ts'
 import { needs } from '../support/needs.ts'
-import { connectClient } from '../support/raw-client.ts'
-import { RunningProcess, testFolder } from '../support/running.ts'
+import { startServer } from '../support/real-server.ts'
+import { testFolder } from '../support/running.ts'
 import { answering, echo } from '../support/target-scripts.ts'
 
 const needsCurl = existsSync('/usr/bin/curl') ? false : 'curl is not installed'
@@ -90,23 +88,6 @@ test('curl gets to read an answer that came before its upload was through', { sk
   const { stdout } = await curl('--header', 'Expect:', '--upload-file', file, `http://127.0.0.1:${plane.port}/empty`)
   assert.match(stdout, /503 Service Temporarily Unavailable/)
 })
-
-/** Starts a server of another project in the foreground, and waits until its port answers. */
-async function startServer(t: TestContext, command: Command, args: string[], folder: string, port: number) {
-  const server = new RunningProcess(t, args, folder, [findCommand(command)!])
-  const listening = async () => {
-    for (;;) {
-      try {
-        ;(await connectClient(port)).close()
-        return
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw error
-        await new Promise(resolve => setImmediate(resolve))
-      }
-    }
-  }
-  await within(listening(), () => `${command} to listen; it said:\n${server.text}`)
-}
 
 test('nginx as a target: files, ranges, conditional requests and a connection that is reused', {
   skip: needs('nginx'),

@@ -1,6 +1,6 @@
 /** Remembers how the last streams closed: what still comes for them is judged by that (RFC 9113, section 5.1). */
 
-import { http2ClosedStreamsKept } from '../../model/limits.ts'
+import { h2ClosedStreamsKept } from '../../model/limits.ts'
 
 export const Closed = {
   /** Not remembered, or never opened. */
@@ -15,12 +15,12 @@ export type Closed = (typeof Closed)[keyof typeof Closed]
 
 /** Streams have odd ids below 2^31: doubled, they leave room for how they closed. */
 export class ClosedStreams {
-  readonly #ring = new Float64Array(http2ClosedStreamsKept)
+  readonly #ring = new Float64Array(h2ClosedStreamsKept)
   #next = 0
 
   add(id: number, closed: Closed): void {
     this.#ring[this.#next] = id * 4 + closed
-    this.#next = (this.#next + 1) % http2ClosedStreamsKept
+    this.#next = (this.#next + 1) % h2ClosedStreamsKept
   }
 
   of(id: number): Closed {

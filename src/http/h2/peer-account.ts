@@ -1,11 +1,11 @@
 /** Keeps the account of what a peer makes us do for nothing. */
 
 import {
-  http2OverheadBytesFree,
-  http2OverheadRatio,
-  http2RepliesWaitingMax,
-  http2ResetsBurst,
-  http2ResetsPerSecond,
+  h2OverheadBytesFree,
+  h2OverheadRatio,
+  h2RepliesWaitingMax,
+  h2ResetsBurst,
+  h2ResetsPerSecond,
 } from '../../model/limits.ts'
 
 export class PeerAccount {
@@ -14,7 +14,7 @@ export class PeerAccount {
   /** Those of them that were header blocks and data of streams. */
   #payload = 0
   #repliesWaiting = 0
-  #resetsLeft = http2ResetsBurst
+  #resetsLeft = h2ResetsBurst
   #resetAt = 0
 
   receive(size: number): void {
@@ -27,20 +27,20 @@ export class PeerAccount {
 
   /** @param sent payload: what the peer says about it in WINDOW_UPDATE is no flood */
   isFlood(sent: number): boolean {
-    return this.#received > http2OverheadRatio * (this.#payload + sent + http2OverheadBytesFree)
+    return this.#received > h2OverheadRatio * (this.#payload + sent + h2OverheadBytesFree)
   }
 
   /** @returns whether one more stream may end in a reset */
   spendReset(now: number): boolean {
-    const gained = ((now - this.#resetAt) / 1000) * http2ResetsPerSecond
-    this.#resetsLeft = Math.min(http2ResetsBurst, this.#resetsLeft + gained) - 1
+    const gained = ((now - this.#resetAt) / 1000) * h2ResetsPerSecond
+    this.#resetsLeft = Math.min(h2ResetsBurst, this.#resetsLeft + gained) - 1
     this.#resetAt = now
     return this.#resetsLeft >= 0
   }
 
   /** @returns whether one more answer may wait for a peer that does not read */
   spendReply(): boolean {
-    return ++this.#repliesWaiting <= http2RepliesWaitingMax
+    return ++this.#repliesWaiting <= h2RepliesWaitingMax
   }
 
   /** What waited has gone. */

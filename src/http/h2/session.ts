@@ -8,7 +8,7 @@
 
 import { assert } from '../../base/assert.ts'
 import type { ByteWriter } from '../../base/byte-writer.ts'
-import { http2ContinuationsMax } from '../../model/limits.ts'
+import { h2ContinuationsMax } from '../../model/limits.ts'
 import { checkRequest, checkResponse, checkTrailers, lengthText } from './check-message.ts'
 import { Closed, ClosedStreams } from './closed-streams.ts'
 import { H2Error } from './errors.ts'
@@ -388,7 +388,7 @@ export class H2Session<User> {
     const { bytes } = frames
     const isComplete = (frames.flags & Flag.endHeaders) !== 0
     this.#blockFrameBytes += frameHeadBytes + frames.length
-    if (++this.#blockFrames > 1 + http2ContinuationsMax) return sessionFaults.blockFrames
+    if (++this.#blockFrames > 1 + h2ContinuationsMax) return sessionFaults.blockFrames
     if (this.#blockSize + to - from > this.#bounds.headerBlockBytesMax) return sessionFaults.blockBytes
     if (isComplete && this.#block === null) return this.#onBlock(bytes, from, to)
     const size = this.#blockSize + to - from
