@@ -15,6 +15,8 @@ export type DebianPackage = {
 export const debianPackages = [
   { package: 'nginx', command: 'nginx', wantedBy: 'tests with a real server as target; bench peer' },
   { package: 'haproxy', command: 'haproxy', wantedBy: 'tests with another proxy as client; bench peer' },
+  { package: 'curl', command: 'curl', wantedBy: 'tests with another HTTP client' },
+  { package: 'openssl', command: 'openssl', wantedBy: 'tests with another TLS client, and of certificates' },
 ] as const satisfies readonly DebianPackage[]
 
 export type Command = (typeof debianPackages)[number]['command']

@@ -1,9 +1,9 @@
 /** Wires the rooms together: the command line, and what a running load balancer is made of. Nothing is decided here. */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
-import { availableParallelism } from 'node:os'
-import { dirname } from 'node:path'
+import { availableParallelism, hostname } from 'node:os'
+import { dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { Command, InvalidArgumentError } from 'commander'
 import { systemClock } from './base/clock.ts'
@@ -11,6 +11,7 @@ import { type Config, type ConfigProblem, type ConfigResult, formatProblem, load
 import { quickConfig } from './control/config-quick.ts'
 import { CookieKeys } from './control/cookie-keys.ts'
 import { claimDataFolder, type DataFolder, DataFolderInUse } from './control/data-folder.ts'
+import type { LocalCertificate } from './control/local-certificate.ts'
 import { Publisher } from './control/publisher.ts'
 import { listenerAddresses, StatusReporter } from './control/status.ts'
 import { type StatusServer, startStatusServer } from './control/status-server.ts'
@@ -27,6 +28,7 @@ import { LogDelivery } from './observe/log-delivery.ts'
 import { randomName } from './observe/log-files.ts'
 import { sharesPorts, Workers } from './proxy/workers.ts'
 import { Display } from './ui/cli/display.ts'
+import { localCertificateLines, waysToTrust } from './ui/cli/local-certificate-text.ts'
 import { runStatus } from './ui/cli/status.ts'
 import { runValidate } from './ui/cli/validate.ts'
 
@@ -38,6 +40,7 @@ export const version: string = JSON.parse(readFileSync(new URL('../package.json'
 type UpOptions = {
   to: string[]
   listen?: number
+  https: boolean
   apiPort: number
   data: string
   workers?: number
@@ -69,7 +72,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('Serve what the configuration files describe, or one load balancer in front of the targets of --to.')
     .argument('[config...]', 'configuration files; - is standard input')
     .option('--to <host:port>', 'a target; may be given several times', (to: string, all: string[]) => [...all, to], [])
-    .option('--listen <port>', 'with --to: the port of the listener (default: 8080)', parsePort)
+    .option('--listen <port>', 'with --to: the port of the listener (default: 8080, with --https 8443)', parsePort)
+    .option('--https', 'with --to: by HTTPS; HTTPS listeners without certificates get one of a local authority', false)
     .option(
       '--api-port <port>',
       'where `openalb status` asks, on 127.0.0.1; 0 takes any',
@@ -85,6 +89,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       'after',
       examples(
         'openalb up --to 127.0.0.1:3000',
+        'openalb up --https --to 127.0.0.1:3000',
         'openalb up --listen 9000 --to 127.0.0.1:3001 --to 127.0.0.1:3002',
         'openalb up openalb.yaml targets.yaml --watch',
         'openalb up openalb.yaml --port-offset 8000',
@@ -98,12 +103,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('Say whether a configuration would be accepted, and what is wrong with it.')
     .argument('<config...>', 'configuration files, read as one; - is standard input')
     .option('--json', 'print problems as JSON', false)
+    .option('--https', 'as for `openalb up --https`: HTTPS listeners need no certificates', false)
     .addHelpText(
       'after',
       examples('openalb validate openalb.yaml', 'openalb validate --json openalb.yaml | jq .problems'),
     )
-    .action(async (files: string[], { json }: { json: boolean }) => {
-      exitCode = await runValidate(files, { json }, { loadConfig, formatProblem })
+    .action(async (files: string[], { json, https }: { json: boolean; https: boolean }) => {
+      const load = (files: readonly string[]) => loadConfig(files, { usesLocalCertificate: https })
+      exitCode = await runValidate(files, { json }, { loadConfig: load, formatProblem })
     })
   program
     .command('status')
@@ -131,10 +138,11 @@ async function up(files: readonly string[], options: UpOptions): Promise<number>
   if (files.length > 0 && options.to.length > 0)
     return refuse('--to stands for a configuration file: give one or the other')
   if (options.listen !== undefined && options.to.length === 0) return refuse('--listen goes with --to')
+  const configOptions = { portOffset: options.portOffset, usesLocalCertificate: options.https }
   const read = () =>
     options.to.length > 0
-      ? quickConfig({ to: options.to, listenPort: options.listen ?? 8080, portOffset: options.portOffset })
-      : loadConfig(files, { portOffset: options.portOffset })
+      ? quickConfig({ to: options.to, listenPort: options.listen, ...configOptions })
+      : loadConfig(files, configOptions)
   const result = await read()
   if (!result.ok) return refuse(problemText(result.problems))
   // Whoever reads our output may leave (`| head`): that is no reason to stop serving.
@@ -174,6 +182,8 @@ class Running {
   #server: StatusServer | null = null
   #reporter: StatusReporter | null = null
   #display: Display | null = null
+  /** Of the listeners that name none, with `--https`. */
+  #localCertificate: LocalCertificate | null = null
   /** In force. */
   #config: Config | null = null
   /** One change at a time. */
@@ -259,9 +269,13 @@ class Running {
       const { config } = result
       try {
         await checkPorts(boundPorts(this.#publisher.resources), config.resources)
+        const certificate = this.#localCertificate?.certificate
         await this.#publish(config)
         this.say(`configuration ${this.#reporter!.snapshot} is in force: ${summary(config.resources)}`)
         for (const warning of config.warnings) this.say(`warning: ${formatProblem(warning)}`)
+        if (this.#localCertificate?.certificate.arn !== certificate?.arn) {
+          for (const line of this.#certificateLines()) this.say(line)
+        }
       } catch (error) {
         this.say(`the changed configuration was refused; the running one stays: ${startFailure(error, this.#options)}`)
       }
@@ -302,7 +316,7 @@ class Running {
   }
 
   async #publish(config: Config): Promise<void> {
-    const { resources } = config
+    const resources = await this.#withCertificates(config.resources)
     const snapshot = this.#publisher.prepare(resources)
     try {
       await this.#workers!.publish(snapshot)
@@ -327,6 +341,17 @@ class Running {
     this.#detector.apply(snapshot.targetGroups)
   }
 
+  /** Comes by daily, so that a certificate is renewed while this runs. */
+  async #withCertificates(resources: Resources): Promise<Resources> {
+    if (!this.#options.https) return resources
+    // Not of a start that has no need of it: its library takes a while to load.
+    const { withLocalCertificate } = await import('./control/local-certificate.ts')
+    const options = { folder: join(this.#options.data, 'https'), hostName: hostname(), nowMs: Date.now() }
+    const secured = await withLocalCertificate(resources, options)
+    this.#localCertificate = secured.local
+    return secured.resources
+  }
+
   #readTarget(slot: number): TargetReading {
     let requests = 0
     let errors = 0
@@ -338,7 +363,8 @@ class Running {
   }
 
   /** Says what is served and where; from then on shows what goes on. */
-  announce({ resources, warnings, lab }: Config): void {
+  announce({ warnings, lab }: Config): void {
+    const { resources } = this.#publisher
     const lines: string[] = []
     for (const loadBalancer of resources.loadBalancers) {
       for (const listener of loadBalancer.listeners) {
@@ -347,6 +373,7 @@ class Running {
         lines.push(`load balancer ${loadBalancer.name}: ${listener.protocol} on ${at}${own}`)
       }
     }
+    lines.push(...this.#certificateLines())
     lines.push(`status and API: http://127.0.0.1:${this.#server!.port}/_openalb/status`)
     lines.push(`access log: ${this.#folder!.logs}/access.log`)
     if (!sharesPorts) lines.push('one worker: this platform cannot share a port between threads')
@@ -358,12 +385,33 @@ class Running {
     for (const warning of warnings) lines.push(`warning: ${formatProblem(warning)}`)
     const first = resources.loadBalancers[0]?.listeners[0]
     for (const limit of tlsLimits(resources)) lines.push(`note: ${limit}`)
-    if (first !== undefined) lines.push(`Ready. Try: ${curlCommand(first)}`)
+    if (first !== undefined) lines.push(`Ready. Try: ${this.#curlCommand(first)}`)
     console.log(lines.join('\n'))
     if (this.#options.quiet) return
     const reporter = this.#reporter!
     this.#display = new Display({ clock: systemClock, stream: process.stdout, status: () => reporter.status() })
     this.#display.start()
+  }
+
+  #certificateLines(): string[] {
+    const local = this.#localCertificate
+    if (local === null) return []
+    const listeners = this.#publisher.resources.loadBalancers.flatMap(({ listeners }) => listeners)
+    const ways = waysToTrust(local.authorityFile, localUrl(listeners.find(each => this.#isLocal(each))!))
+    const waysFile = join(dirname(local.authorityFile), 'how-to-trust.txt')
+    writeFileSync(waysFile, `${ways}\n`)
+    return localCertificateLines(local, waysFile, ways)
+  }
+
+  #isLocal({ tls }: Listener): boolean {
+    return this.#localCertificate !== null && tls?.certificates[0] === this.#localCertificate.certificate
+  }
+
+  #curlCommand(listener: Listener): string {
+    if (listener.protocol === 'HTTP') return `curl -v http://127.0.0.1:${listener.bindPort}/`
+    return this.#isLocal(listener)
+      ? `curl -v --cacert ${this.#localCertificate!.authorityFile} ${localUrl(listener)}`
+      : `curl -vk ${localUrl(listener)}`
   }
 }
 
@@ -451,8 +499,8 @@ function tlsLimits({ loadBalancers }: Resources): string[] {
   )
 }
 
-function curlCommand({ protocol, bindPort }: Listener): string {
-  return protocol === 'HTTPS' ? `curl -vk https://localhost:${bindPort}/` : `curl -v http://127.0.0.1:${bindPort}/`
+function localUrl({ bindPort }: Listener): string {
+  return `https://localhost:${bindPort}/`
 }
 
 function usedGroups({ loadBalancers }: Resources): Set<string> {

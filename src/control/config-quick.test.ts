@@ -43,6 +43,16 @@ test('one target is enough for a load balancer on 8080', () => {
   assert.deepEqual(result.config.warnings, [])
 })
 
+test('with a local certificate the listener is HTTPS, on 8443, with the policy of the console', () => {
+  const result = quickConfig({ to: ['localhost:3000'], usesLocalCertificate: true })
+  assert.ok(result.ok)
+  const [listener] = result.config.resources.loadBalancers[0]!.listeners
+  assert.deepEqual([listener!.protocol, listener!.port], ['HTTPS', 8443])
+  assert.equal(listener!.tls!.sslPolicy, 'ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09')
+  const chosen = quickConfig({ to: ['localhost:3000'], usesLocalCertificate: true, listenPort: 4430 })
+  assert.equal(chosen.ok && chosen.config.resources.loadBalancers[0]!.listeners[0]!.port, 4430)
+})
+
 test('several targets keep their ports, and the listener its own with the offset', () => {
   const result = quickConfig({ to: ['[::1]:3000', '[0:0::1]:3001'], listenPort: 80, portOffset: 8000 })
   assert.ok(result.ok)

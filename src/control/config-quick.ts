@@ -7,11 +7,17 @@ import { type ConfigOptions, type ConfigProblem, type ConfigResult, parseConfig,
 export type QuickOptions = ConfigOptions & {
   /** Each `HOST:PORT`. */
   readonly to: readonly string[]
-  readonly listenPort?: number
+  /** 8080 unless given, with `usesLocalCertificate` 8443. */
+  readonly listenPort?: number | undefined
 }
 
-/** One load balancer, `openalb`, with one HTTP listener that forwards everything to one group, `targets`. */
-export function quickConfig({ to, listenPort = 8080, ...options }: QuickOptions): ConfigResult {
+/**
+ * One load balancer, `openalb`, whose one listener forwards everything to one group, `targets`; by HTTPS if it
+ * `usesLocalCertificate`.
+ */
+export function quickConfig({ to, listenPort, ...options }: QuickOptions): ConfigResult {
+  const isSecure = options.usesLocalCertificate === true
+  const port = listenPort ?? (isSecure ? 8443 : 8080)
   const problems: ConfigProblem[] = []
   const targets: QuickTarget[] = []
   for (const text of to) {
@@ -22,21 +28,23 @@ export function quickConfig({ to, listenPort = 8080, ...options }: QuickOptions)
     else targets.push(target)
   }
   if (to.length === 0) problems.push(problemOutsideText('--to', 'must be given at least once, as HOST:PORT'))
-  if (!isPort(listenPort)) {
-    problems.push(problemOutsideText('--listen', `must be a port from 1 to 65535, not ${listenPort}`))
-  }
+  if (!isPort(port)) problems.push(problemOutsideText('--listen', `must be a port from 1 to 65535, not ${port}`))
   if (problems.length > 0) return { ok: false, problems, files: [] }
 
   // Through the same door as a file, so that there is one set of rules. JSON is YAML.
-  const text = JSON.stringify(quickFile(targets, listenPort))
+  const text = JSON.stringify(quickFile(targets, port, isSecure))
   const result = parseConfig([{ name: '--to', text }], options)
   if (result.ok) return result
   return { ...result, problems: result.problems.map(({ message }) => problemOutsideText('--to', message)) }
 }
 
-function quickFile(targets: readonly QuickTarget[], listenPort: number) {
+function quickFile(targets: readonly QuickTarget[], port: number, isSecure: boolean) {
   const defaultActions = [{ type: 'forward', targetGroup: 'targets' }]
-  const listeners = [{ protocol: 'HTTP', port: listenPort, defaultActions }]
+  // The policy is the one that the service's console begins with; the API's default has no TLS 1.3.
+  const protocol = isSecure
+    ? { protocol: 'HTTPS', sslPolicy: 'ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09' }
+    : { protocol: 'HTTP' }
+  const listeners = [{ ...protocol, port, defaultActions }]
   // Not the service's defaults: whoever tries a server with one command has no health page, and does not want to wait
   // two and a half minutes to see it in service again. Any answer but a server error counts as healthy.
   const healthCheck = {

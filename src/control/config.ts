@@ -40,6 +40,8 @@ export type ConfigOptions = {
   readonly readPem?: ReadPem
   /** Milliseconds since the epoch; what certificates are valid at. */
   readonly nowMs?: number
+  /** HTTPS listeners may come without certificates, and get one of this machine's own before they are published. */
+  readonly usesLocalCertificate?: boolean
 }
 
 export type ConfigResult = (
@@ -83,12 +85,12 @@ export function problemOutsideText(file: string, message: string): ConfigProblem
  */
 export function parseConfig(
   texts: readonly ConfigText[],
-  { portOffset = 0, readPem = readPemFile, nowMs = Date.now() }: ConfigOptions = {},
+  { portOffset = 0, readPem = readPemFile, nowMs = Date.now(), usesLocalCertificate = false }: ConfigOptions = {},
 ): ConfigResult {
   assert(Number.isInteger(portOffset) && portOffset >= 0, 'the port offset is a whole number, not negative')
   const sources = texts.map(({ name, text, folder = '.' }) => readSource(name, text, folder))
   const pems = new PemTexts(readPem)
-  const certificates = new Certificates(pems, nowMs)
+  const certificates = new Certificates(pems, nowMs, usesLocalCertificate)
   const drafted = sources.map(source => ({ source, ...draftSource(source) }))
   const problems = drafted.flatMap(each => each.problems)
   const warnings: ConfigProblem[] = []

@@ -20,11 +20,14 @@ import type { Place } from './source.ts'
 export class Certificates {
   readonly #pems: PemTexts
   readonly #nowMs: number
+  /** Whether listeners get one of this machine's own where they name none. */
+  readonly hasLocal: boolean
   readonly #good = new Map<string, Certificate>()
 
-  constructor(pems: PemTexts, nowMs: number) {
+  constructor(pems: PemTexts, nowMs: number, hasLocal: boolean) {
     this.#pems = pems
     this.#nowMs = nowMs
+    this.hasLocal = hasLocal
   }
 
   /** @returns null when something is missing or wrong with it, which is then reported */

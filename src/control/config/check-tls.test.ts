@@ -25,7 +25,7 @@ testRefused([
   [
     'an HTTPS listener without a certificate',
     withLoadBalancer(`listeners: [«{ protocol: HTTPS, port: 443, defaultActions: [${fixed}] }]`),
-    'certificates is missing: an HTTPS listener needs at least one certificate',
+    'certificates is missing: an HTTPS listener needs at least one certificate. For development, --https makes one',
   ],
   ['an empty list', withHttps('certificates: «[]'), 'certificates must hold at least one certificate'],
   [

@@ -20,8 +20,9 @@ export function checkTls(
     }
     return
   }
-  if (value.protocol === 'HTTPS' && !('certificates' in value)) {
-    report(place.at('certificates'), 'is missing: an HTTPS listener needs at least one certificate')
+  if (value.protocol === 'HTTPS' && !('certificates' in value) && !certificates.hasLocal) {
+    const orElse = 'For development, --https makes one'
+    report(place.at('certificates'), `is missing: an HTTPS listener needs at least one certificate. ${orElse}`)
   }
   const checked = itemsOf(place.at('certificates'), value.certificates).map(found => ({
     place: found.place,

@@ -31,6 +31,7 @@ export function checkDrafts(
   checkBindings(all, portOffset, report)
   checkReferences(all, report, warn)
   checkSlots(all, report)
+  if (certificates.hasLocal) checkLocalCertificate(files, all, report, warn)
   warnOfIdle(files, all, warn)
 }
 
@@ -60,6 +61,16 @@ function checkSlots({ loadBalancers, targetGroups }: Gathered, report: Report): 
     report(place.at('targets'), `makes ${targets} targets in all; at most ${targetSlotsMax} are possible`)
     return
   }
+}
+
+/** `--https` must find a listener to serve; that all have certificates by now may be the work of a reload. */
+function checkLocalCertificate(files: readonly Found<FileDraft>[], all: Gathered, report: Report, warn: Report): void {
+  const secure = all.loadBalancers.flatMap(({ listeners }) =>
+    listeners.filter(({ value }) => value.protocol === 'HTTPS'),
+  )
+  if (files[0] === undefined || secure.some(({ value }) => !('certificates' in value))) return
+  if (secure.length === 0) report(files[0].place, 'has no listener with protocol HTTPS, which --https is for')
+  else warn(files[0].place, 'has certificates for all its HTTPS listeners: --https has no effect')
 }
 
 /** What is allowed but cannot do anything. */
