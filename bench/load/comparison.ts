@@ -1,7 +1,9 @@
 /** The whole run: peers take turns, round after round, and whoever cannot take part is named. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeCertificate } from '../../test/support/certificates.ts'
 import type { Children } from './children.ts'
+import { whySkipped } from './drivers.ts'
 import { type FlatResult, measureFlat } from './flat.ts'
 import { type IdleSample, measureIdle } from './idle-connections.ts'
 import { checkSameWork, measure, type Sample } from './measure.ts'
@@ -18,6 +20,8 @@ export type Report = {
   readonly rules: RulesResult | null
   /** What went wrong, by peer. */
   readonly failures: ReadonlySet<string>
+  /** What says nothing about a peer, and why. */
+  readonly skips: ReadonlySet<string>
 }
 
 export type Setting = {
@@ -39,6 +43,8 @@ const stopPatienceMs = 20_000
 export class Comparison {
   readonly #setting: Setting
   readonly #failures = new Set<string>()
+  readonly #skips = new Set<string>()
+  readonly #certificate = makeCertificate({ names: ['127.0.0.1', 'localhost'], keyType: 'p256' })
   #targetPort = 0
 
   constructor(setting: Setting) {
@@ -56,7 +62,7 @@ export class Comparison {
     const rules = options.cases.includes('rules') ? await this.#runRules() : null
     const flat = options.cases.includes('flat') ? await this.#runFlat() : null
     await children.stop(target.child)
-    return { load, idle, flat, rules, failures: this.#failures }
+    return { load, idle, flat, rules, failures: this.#failures, skips: this.#skips }
   }
 
   async #runLoad(): Promise<Report['load']> {
@@ -68,6 +74,11 @@ export class Comparison {
       for (const [at, loadCase] of cases.entries()) {
         for (const peer of running) {
           this.#setting.progress(`round ${round + 1}/${options.rounds}  ${loadCase.name}  ${titles[peer.name]}`)
+          const reason = await whySkipped(peer, loadCase)
+          if (reason !== null) {
+            this.#skips.add(`${titles[peer.name]} is not in ${loadCase.name}: ${reason}`)
+            continue
+          }
           const warm = at === 0 ? firstWarmSeconds : warmSeconds
           const sample = await this.#attempt(peer.name, `${loadCase.name}, round ${round + 1}`, () =>
             measure(this.#setting.children, this.#setting.folder, peer, loadCase, warm, options.measureSeconds),
@@ -142,6 +153,7 @@ export class Comparison {
         const started = await startPeer(name, {
           children,
           folder: join(folder, stage, name),
+          certificate: this.#certificate,
           targetPort: this.#targetPort,
           openalbCommand: options.openalbCommand,
           baseCommand: options.baseCommand,

@@ -28,7 +28,8 @@ export async function measureFlat(
   requestsTotal: number,
 ): Promise<FlatResult> {
   const loadCase = loadCases[0]!
-  const warm = await runWrk(children, folder, peer.port, loadCase, 2)
+  const origin = `http://127.0.0.1:${peer.port}`
+  const warm = await runWrk(children, folder, origin, loadCase, 2)
   const perSecond = warm.requests / (warm.durationUs / 1e6)
   const samples: { requests: number; bytes: number }[] = []
   const errors = { ...warm.errors }
@@ -37,7 +38,7 @@ export async function measureFlat(
     // wrk counts in whole seconds, so each part aims at the total still to be reached.
     const missing = (requestsTotal * part) / sampleCount - requests
     const seconds = Math.min(partSecondsMax, Math.max(1, Math.ceil(missing / perSecond)))
-    const figures = await runWrk(children, folder, peer.port, loadCase, seconds)
+    const figures = await runWrk(children, folder, origin, loadCase, seconds)
     requests += figures.requests
     for (const kind of Object.keys(errors) as (keyof typeof errors)[]) errors[kind] += figures.errors[kind]
     samples.push({ requests, bytes: residentBytes(peer.child.pid) })

@@ -28,7 +28,7 @@ const settleMs = 2000
 export async function measureIdle(children: Children, folder: string, peer: RunningPeer): Promise<IdleSample> {
   // First some traffic, so that code, pools and buffers that any use brings are not counted as connections.
   const loadCase = loadCases[0]!
-  await runWrk(children, folder, peer.port, loadCase, 1)
+  await runWrk(children, folder, `http://127.0.0.1:${peer.port}`, loadCase, 1)
   await sleep(settleMs)
   const baseBytes = residentBytes(peer.child.pid)
   const clients = children.launch(

@@ -1,12 +1,14 @@
 /** One measurement: one case through one running peer, with what it cost. */
 import { type Stats, statSync, truncateSync } from 'node:fs'
-import { request } from 'node:http'
+import { request as requestPlain } from 'node:http'
+import { request as requestSecure } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Children, Core, canPin, hasExited, lastWords } from './children.ts'
+import { startDriver } from './drivers.ts'
 import type { RunningPeer } from './peers.ts'
 import { coreBusyUs, cpuTime } from './proc.ts'
 import { expectedHeaders, type LoadCase } from './targets.ts'
-import { runWrk, type WrkFigures } from './wrk.ts'
+import type { WrkFigures } from './wrk.ts'
 
 export type Sample = {
   readonly cpuUs: number
@@ -33,13 +35,15 @@ export async function measure(
   warmSeconds: number,
   seconds: number,
 ): Promise<Sample> {
-  await runWrk(children, folder, peer.port, loadCase, warmSeconds)
+  const driver = await startDriver(children, folder, peer, loadCase)
+  await driver.run(warmSeconds)
   const logBefore = logFile(peer.logFile)
   const busyBefore = coreBusyUs(Core.proxy)
   const before = cpuTime(peer.child.pid)
-  const figures = await runWrk(children, folder, peer.port, loadCase, seconds)
+  const figures = await driver.run(seconds)
   const after = cpuTime(peer.child.pid)
   const busyUs = coreBusyUs(Core.proxy) - busyBefore
+  await driver.stop()
   if (hasExited(peer.child)) throw new Error(`ended under load: ${lastWords(peer.child)}`)
   if (figures.requests === 0) throw new Error('answered no request')
   if (figures.bytes < figures.requests * loadCase.responseBytes) throw new Error('answered with short bodies')
@@ -82,24 +86,32 @@ function logFile(path: string | null): Stats | null {
 }
 
 /** Waits for the first good answer, then holds the proxy to the headers that all of them must add. */
-export async function checkSameWork(peer: RunningPeer, patienceMs = 15_000): Promise<void> {
+export async function checkSameWork(peer: RunningPeer): Promise<void> {
+  await checkHeaders(peer, 'http')
+  await checkHeaders(peer, 'https')
+}
+
+async function checkHeaders(peer: RunningPeer, scheme: 'http' | 'https', patienceMs = 15_000): Promise<void> {
+  const port = scheme === 'http' ? peer.port : peer.tlsPort
   const deadline = Date.now() + patienceMs
-  let answer = await get(peer.port, '/headers')
+  let answer = await get(scheme, port, '/headers')
   while (answer.status !== 200) {
     if (hasExited(peer.child)) throw new Error(`ended at start: ${lastWords(peer.child)}`)
     if (Date.now() > deadline) throw new Error(`does not forward: ${answer.status} ${answer.body.slice(0, 200)}`)
     await sleep(100)
-    answer = await get(peer.port, '/headers')
+    answer = await get(scheme, port, '/headers')
   }
-  if (!expectedHeaders.test(answer.body)) {
+  if (!expectedHeaders(scheme).test(answer.body)) {
     throw new Error(`does not send the same headers to the target: ${answer.body.slice(0, 300)}`)
   }
 }
 
 /** Status 0 stands for no answer at all, with the reason as body. */
-function get(port: number, path: string): Promise<{ status: number; body: string }> {
+function get(scheme: 'http' | 'https', port: number, path: string): Promise<{ status: number; body: string }> {
+  const request = scheme === 'http' ? requestPlain : requestSecure
+  const options = { host: '127.0.0.1', port, path, agent: false, timeout: 5000, rejectUnauthorized: false } as const
   return new Promise(resolve => {
-    const outgoing = request({ host: '127.0.0.1', port, path, agent: false, timeout: 5000 }, response => {
+    const outgoing = request(options, response => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (piece: string) => {

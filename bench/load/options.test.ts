@@ -4,7 +4,18 @@ import { parseOptions, UsageError } from './options.ts'
 
 test('without options every case but flat runs, against every peer but base', () => {
   const options = parseOptions([])
-  assert.deepEqual(options?.cases, ['60B', '10KB', '1MB', 'POST64KB', 'idle', 'rules'])
+  assert.deepEqual(options?.cases, [
+    '60B',
+    '10KB',
+    '1MB',
+    'POST64KB',
+    'TLS60B',
+    'TLSfull',
+    'TLSresumed',
+    'H2',
+    'idle',
+    'rules',
+  ])
   assert.deepEqual(options?.peers, ['nginx', 'haproxy', 'caddy', 'openalb'])
 })
 

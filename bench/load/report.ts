@@ -66,6 +66,7 @@ export function toJson(report: Report, options: Options, versions: Versions): st
     rules: report.rules === null ? null : Object.fromEntries(report.rules),
     flat: report.flat,
     failures: [...report.failures],
+    skips: [...report.skips],
     isClean: isClean(report),
   }
   return `${JSON.stringify(document, null, 2)}\n`
@@ -83,7 +84,7 @@ function machine() {
 function notesOn(report: Report, options: Options, versions: Versions): string[] {
   const notes: string[] = []
   for (const [name, version] of versions) if (version === null) notes.push(`${titles[name]} is not installed: skipped`)
-  notes.push(...report.failures)
+  notes.push(...report.failures, ...report.skips)
   if (!canPin) notes.push('processes are not pinned (taskset or a second CPU is missing): figures are rough')
   if (options.profile) notes.push('OpenALB ran with its CPU profiler on, which costs some of what is shown')
   const samples = [...report.load.values()].flatMap(rounds => [...rounds.values()].flatMap(present))

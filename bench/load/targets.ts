@@ -6,8 +6,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Child, type Children, Core, freePort, waitForPort } from './children.ts'
 
+/** How the load comes: handshakes are one for each request, over TLS 1.3. */
+export type Via = 'http' | 'https' | 'full handshakes' | 'resumed handshakes' | 'http2'
+
 export type LoadCase = {
   readonly name: string
+  readonly via: Via
   readonly title: string
   readonly path: string
   readonly responseBytes: number
@@ -20,16 +24,32 @@ export type LoadCase = {
 const kb = 1024
 const mb = 1024 * kb
 
+const small = { path: '/60B', responseBytes: 60, postBytes: 0 }
+
 export const loadCases: readonly LoadCase[] = [
-  { name: '60B', title: 'GET, 60-byte response', path: '/60B', responseBytes: 60, postBytes: 0 },
-  { name: '10KB', title: 'GET, 10 KB response', path: '/10KB', responseBytes: 10 * kb, postBytes: 0 },
-  { name: '1MB', title: 'GET, 1 MB response', path: '/1MB', responseBytes: mb, postBytes: 0 },
-  { name: 'POST64KB', title: 'POST of 64 KB, 60-byte response', path: '/post', responseBytes: 60, postBytes: 64 * kb },
+  { ...small, name: '60B', via: 'http', title: 'GET, 60-byte response' },
+  { name: '10KB', via: 'http', title: 'GET, 10 KB response', path: '/10KB', responseBytes: 10 * kb, postBytes: 0 },
+  { name: '1MB', via: 'http', title: 'GET, 1 MB response', path: '/1MB', responseBytes: mb, postBytes: 0 },
+  {
+    name: 'POST64KB',
+    via: 'http',
+    title: 'POST of 64 KB, 60-byte response',
+    path: '/post',
+    responseBytes: 60,
+    postBytes: 64 * kb,
+  },
+  { ...small, name: 'TLS60B', via: 'https', title: 'the same as 60B by HTTPS' },
+  { ...small, name: 'TLSfull', via: 'full handshakes', title: 'a full handshake for each request of 60B' },
+  { ...small, name: 'TLSresumed', via: 'resumed handshakes', title: 'a resumed handshake for each request of 60B' },
+  { ...small, name: 'H2', via: 'http2', title: 'the same as 60B by HTTP/2, 8 streams on each of 8 connections' },
 ]
 
 /** What `/headers` must answer for a proxy to count as doing the same work. */
-export const expectedHeaders =
-  /^host=127\.0\.0\.1:(\d+) for=127\.0\.0\.1 proto=http port=\1 trace=Root=1-[0-9a-fA-F-]{32,36}$/
+export function expectedHeaders(scheme: 'http' | 'https'): RegExp {
+  return new RegExp(
+    `^host=127\\.0\\.0\\.1:(\\d+) for=127\\.0\\.0\\.1 proto=${scheme} port=\\1 trace=Root=1-[0-9a-fA-F-]{32,36}$`,
+  )
+}
 
 const body60 = 'OpenALB '.repeat(8).slice(0, 60)
 

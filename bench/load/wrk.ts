@@ -18,17 +18,18 @@ export const wrkConnections = 64
 /** Beyond its own duration wrk only has answers to wait for. */
 const patienceMs = 15_000
 
+/** @param origin such as `http://127.0.0.1:8080` */
 export async function runWrk(
   children: Children,
   folder: string,
-  port: number,
+  origin: string,
   loadCase: LoadCase,
   seconds: number,
 ): Promise<WrkFigures> {
   const outputFile = join(folder, 'wrk-output')
   rmSync(outputFile, { force: true })
   const script = join(import.meta.dirname, 'wrk.lua')
-  const url = `http://127.0.0.1:${port}${loadCase.path}`
+  const url = `${origin}${loadCase.path}`
   const command = ['wrk', '-t1', `-c${wrkConnections}`, `-d${seconds}s`, '--timeout', '10s', '--latency', '-s', script]
   if (loadCase.host !== undefined) command.push('-H', `Host: ${loadCase.host}`)
   const child = children.launch([...command, url, '--', String(loadCase.postBytes)], {

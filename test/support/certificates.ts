@@ -127,7 +127,9 @@ function pem(der: Buffer): string {
 
 function tagged(tag: number, ...content: readonly Buffer[]): Buffer {
   const body = Buffer.concat(content)
+  // The shortest form is the only one: some clients hold DER to that.
   if (body.length < 0x80) return Buffer.concat([Buffer.of(tag, body.length), body])
+  if (body.length < 0x100) return Buffer.concat([Buffer.of(tag, 0x81, body.length), body])
   return Buffer.concat([Buffer.of(tag, 0x82, body.length >> 8, body.length & 0xff), body])
 }
 
