@@ -40,5 +40,14 @@ function exchangeOf(head: RequestHead, desyncMitigationMode: DesyncMitigationMod
   }
   const listener = { port: 80, loadBalancer: { dnsName: 'lb.test', attributes } }
   const texts = { host: '', authority: '', seenHost: '', seenAuthority: '', traceId: 'Root=1' }
-  return { head, listener, pathFrom: 0, ...texts, transformedHost: '', transformedUri: '' } as unknown as Exchange
+  const client = { isHttp2: false }
+  return {
+    head,
+    listener,
+    client,
+    pathFrom: 0,
+    ...texts,
+    transformedHost: '',
+    transformedUri: '',
+  } as unknown as Exchange
 }
