@@ -4,9 +4,8 @@
  */
 
 import { ByteWriter } from '../base/byte-writer.ts'
-import { BodyKind, type RequestHead, type ResponseHead, readRequestMeaning, readResponseMeaning } from './h1.ts'
+import { BodyKind, Field, type RequestHead, type ResponseHead, readRequestMeaning, readResponseMeaning } from './h1.ts'
 import type { FieldBlock } from './h2.ts'
-import { targetByte, tokenByte } from './tables.ts'
 
 const text = new ByteWriter(8 * 1024)
 /** For everything that is added to the fields. */
@@ -19,43 +18,26 @@ const addedBytesMax = 64
  * HTTP/2 frames bodies in one way only: no request is classified as one that could be read differently.
  *
  * @param hasBody whether anything may follow the head
- * @returns false where method or target cannot stand in a request line; the head is left empty then
  */
-export function readRequestFields(fields: FieldBlock, hasBody: boolean, head: RequestHead): boolean {
+export function readRequestFields(fields: FieldBlock, hasBody: boolean, head: RequestHead): void {
   const method = fields.pseudo(':method')
   const authority = fields.pseudo(':authority')
   const path = fields.pseudo(':path')
   // CONNECT has no path. It is refused, but the log names where it wanted to go.
   const target = path === -1 ? authority : path
-  if (!consistsOf(tokenByte, fields, method) || !consistsOf(targetByte, fields, target)) return false
   text.length = 0
   text.reserve(fields.length + addedBytesMax)
   copyValue(fields, method)
   text.ascii(' ')
   copyValue(fields, target)
   text.ascii(' HTTP/1.1\r\n')
-  if (authority !== -1) {
-    text.ascii('host: ')
-    copyValue(fields, authority)
-    text.ascii('\r\n')
-  }
+  if (authority !== -1) writeLine('Host: ', fields, authority)
   copyRequestFields(fields, authority !== -1)
   text.ascii('\r\n')
   head.read(text.bytes, 0, text.length)
-  if (head.length > 0) {
-    readRequestMeaning(head)
-    settleBody(head, hasBody)
-  }
-  return true
-}
-
-/** An empty method or target would be a missing one. */
-function consistsOf(allowed: Uint8Array, fields: FieldBlock, i: number): boolean {
-  if (i === -1) return false
-  const from = fields.valueFrom(i)
-  const to = fields.valueTo(i)
-  for (let at = from; at < to; at++) if (allowed[fields.bytes[at]!] === 0) return false
-  return to > from
+  if (head.length === 0) return
+  readRequestMeaning(head)
+  settleBody(head, hasBody)
 }
 
 function copyValue(fields: FieldBlock, i: number): void {
@@ -66,17 +48,33 @@ function copyLine(fields: FieldBlock, i: number): void {
   text.copy(fields.bytes, fields.nameFrom(i), fields.valueTo(i) + 2)
 }
 
-const cookieName = Buffer.from('cookie')
-const hostName = Buffer.from('host')
+function writeLine(name: string, fields: FieldBlock, i: number): void {
+  text.ascii(name)
+  copyValue(fields, i)
+  text.ascii('\r\n')
+}
 
+/**
+ * Names stay in lower case, save those that the service writes in another way.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/how-elastic-load-balancing-works.html#http-headers
+ */
 function copyRequestFields(fields: FieldBlock, hasAuthority: boolean): void {
   let hasCookies = false
   for (let i = fields.pseudoCount; i < fields.count; i++) {
-    if (isNamed(fields, i, cookieName)) {
-      if (!hasCookies) joinCookies(fields, i)
-      hasCookies = true
-    } else if (!hasAuthority || !isNamed(fields, i, hostName)) {
-      copyLine(fields, i)
+    switch (fields.field(i)) {
+      case Field.cookie:
+        if (!hasCookies) joinCookies(fields, i)
+        hasCookies = true
+        break
+      case Field.host:
+        if (!hasAuthority) writeLine('Host: ', fields, i)
+        break
+      case Field.forwardedFor:
+        writeLine('X-Forwarded-For: ', fields, i)
+        break
+      default:
+        copyLine(fields, i)
     }
   }
 }
@@ -85,18 +83,11 @@ function joinCookies(fields: FieldBlock, first: number): void {
   text.ascii('cookie: ')
   copyValue(fields, first)
   for (let i = first + 1; i < fields.count; i++) {
-    if (!isNamed(fields, i, cookieName)) continue
+    if (fields.field(i) !== Field.cookie) continue
     text.ascii('; ')
     copyValue(fields, i)
   }
   text.ascii('\r\n')
-}
-
-function isNamed(fields: FieldBlock, i: number, name: Buffer): boolean {
-  const from = fields.nameFrom(i)
-  if (fields.nameTo(i) - from !== name.length) return false
-  for (let at = 0; at < name.length; at++) if (fields.bytes[from + at] !== name[at]) return false
-  return true
 }
 
 /** A body without a length is sent on in chunks where the next hop knows no other way. */
