@@ -434,6 +434,9 @@ export class H2Session<User> {
       this.#closed.add(id, Closed.byUs)
       return this.#spendReset()
     }
+    // Its answer has a head at least, which is written whatever the socket holds.
+    const flood = this.#spendReply()
+    if (flood !== null) return flood
     this.#account.credit(blockSize)
     this.#lastTakenId = id
     const stream = this.#addStream(id)

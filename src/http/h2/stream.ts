@@ -55,7 +55,8 @@ export class H2Stream<User> {
     const waiting = this.queueTo - this.queueFrom
     const size = waiting + to - from
     if (this.queue === null || this.queueTo + to - from > this.queue.length) {
-      const larger = Buffer.allocUnsafeSlow(size)
+      // Twice what waits, or many small pieces would each cost a copy of all before them.
+      const larger = Buffer.allocUnsafeSlow(Math.max(size, 2 * waiting))
       this.queue?.copy(larger, 0, this.queueFrom, this.queueTo)
       this.queue = larger
       this.queueFrom = 0
