@@ -72,6 +72,7 @@ function faultEvent(n: number, more: Partial<FaultEvent> = {}): FaultEvent {
     statusCode: 502,
     request: `GET /${n}`,
     traceId: 'Root=1-2-3',
+    detail: null,
     ...more,
   }
 }
@@ -160,4 +161,14 @@ test('the start is wall time, and the status survives JSON', t => {
   assert.equal(status.version, '1.2.3')
   assert.equal(status.logFolder, 'logs')
   assert.deepEqual(JSON.parse(JSON.stringify(status)), status)
+})
+
+test('what exactly a fault was stands behind its text, and a connection has no status', t => {
+  const { reporter } = fixture(t)
+  reporter.addFault(
+    faultEvent(1, { fault: 'clientProtocolError', statusCode: null, detail: 'SETTINGS must come first' }),
+  )
+  const [shown] = reporter.status().faults
+  assert.match(shown!.text, /, and its connection was closed: SETTINGS must come first$/)
+  assert.equal(shown!.statusCode, null)
 })

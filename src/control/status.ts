@@ -64,7 +64,8 @@ export type FaultStatus = {
   readonly at: string
   readonly fault: string
   readonly text: string
-  readonly statusCode: number
+  /** Null: the fault is that of a connection. */
+  readonly statusCode: number | null
   readonly request: string
   readonly target: string | null
   readonly loadBalancer: string
@@ -204,10 +205,11 @@ export function listenerAddresses(loadBalancer: LoadBalancer, listener: Listener
 }
 
 function faultStatus(event: FaultEvent): FaultStatus {
+  const { text } = faultRow(event.fault)
   return {
     at: new Date(event.atMs).toISOString(),
     fault: event.fault,
-    text: faultRow(event.fault).text,
+    text: event.detail === null ? text : `${text}: ${event.detail}`,
     statusCode: event.statusCode,
     request: event.request,
     target: event.targetAddress,

@@ -13,8 +13,8 @@ for (const [code, row] of rows) {
   test(`${code} says nothing that contradicts itself`, () => {
     // Whoever is sent something is sent a status; without one, the response had begun or was never begun.
     if (row.answer !== 'none') assert.notEqual(row.status, null)
-    // Where nothing is sent, nobody could tell where the next response begins.
-    if (row.answer === 'none') assert.equal(row.connection, 'close')
+    // Where nothing is sent, nobody could tell where the next response begins; save on streams, which are reset.
+    if (row.answer === 'none' && code !== 'clientStreamMalformed') assert.equal(row.connection, 'close')
     if (row.side === 'client' && row.status !== null)
       assert.ok(row.status === 501 || row.status === 505 || row.status < 500)
     if (row.side !== 'client' && row.status !== null) assert.ok([500, 502, 503, 504, 507].includes(row.status))

@@ -64,6 +64,12 @@ export const faults = {
     connection: 'keep-alive',
     text: 'the HTTP/2 request breaks the rules of RFC 9113, and its stream was reset',
   },
+  clientProtocolError: {
+    ...afterHead,
+    side: 'client',
+    targetTime: 'unset',
+    text: 'the client broke the rules of HTTP/2 or made too much work of it, and its connection was closed',
+  },
   clientHeadTimeout: {
     ...badRequest,
     status: 408,

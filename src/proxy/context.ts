@@ -1,6 +1,7 @@
 /** What the whole data plane of one worker shares, handed down instead of imported. */
 
 import type { Clock } from '../base/clock.ts'
+import type { FaultEvent } from '../model/fault-event.ts'
 import type { FaultCode } from '../model/faults.ts'
 import type { LoadBalancerAttributes, RoutingAction } from '../model/resources.ts'
 import type { TargetStates } from '../model/target-states.ts'
@@ -25,10 +26,17 @@ export type PlaneContext = {
   readonly dates: { httpDate(nowMs: number): string }
   /** Called for each exchange that ended with a fault; must be cheap. */
   readonly onFault: (exchange: Exchange, fault: FaultCode) => void
+  /** The same for a connection, whatever it carried. */
+  readonly onConnectionFault: (event: ConnectionFault) => void
   /** Finished exchanges wait here for their next request. */
   readonly exchanges: Exchange[]
   /** Set by a shutdown: every response says `Connection: close`. */
   isStopping: boolean
+}
+
+export type ConnectionFault = Pick<FaultEvent, 'fault' | 'detail' | 'atMs' | 'loadBalancer'> & {
+  /** `ip:port` */
+  readonly clientAddress: string
 }
 
 export type RunningLoadBalancer = {

@@ -24,6 +24,7 @@ import { TargetRegistry } from '../targets/target-group.ts'
 import { acceptClient } from './accept-client.ts'
 import { ClientConnection, type ListenerPort } from './client-connection.ts'
 import type {
+  ConnectionFault,
   PlaneContext,
   RunningAction,
   RunningListener,
@@ -43,6 +44,7 @@ export type DataPlaneOptions = {
   /** Several workers share a port; without it (where the platform cannot), there is one. */
   readonly reusePort: boolean
   readonly onFault?: (exchange: Exchange, fault: FaultCode) => void
+  readonly onConnectionFault?: (event: ConnectionFault) => void
   readonly fillRandom?: (bytes: Buffer) => void
 }
 
@@ -73,6 +75,7 @@ export class DataPlane {
       cookies: new CookieSeal([]),
       dates: new Dates(clock),
       onFault: options.onFault ?? (() => {}),
+      onConnectionFault: options.onConnectionFault ?? (() => {}),
       exchanges: [],
       isStopping: false,
     }

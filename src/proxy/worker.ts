@@ -7,6 +7,7 @@ import type { FaultCode } from '../model/faults.ts'
 import { TargetStates } from '../model/target-states.ts'
 import { CounterSlab } from '../observe/counters.ts'
 import { WorkerLog } from '../observe/log-writer.ts'
+import type { ConnectionFault } from './context.ts'
 import { DataPlane } from './data-plane.ts'
 import type { Exchange } from './exchange.ts'
 import { pathOf } from './request-target.ts'
@@ -34,6 +35,7 @@ const plane = new DataPlane({
   log,
   reusePort: start.reusePort,
   onFault: tellFault,
+  onConnectionFault: tellConnectionFault,
 })
 
 let publications: Promise<void> = Promise.resolve()
@@ -68,14 +70,25 @@ async function stop(graceMs: number): Promise<void> {
 let eventSecond = 0
 let eventsThisSecond = 0
 
-function tellFault(exchange: Exchange, fault: FaultCode): void {
-  const atMs = systemClock.originMs + exchange.finishedAt
+/** Whether one more may be told of in this second. */
+function mayTell(atMs: number): boolean {
   const second = Math.floor(atMs / 1000)
   if (second !== eventSecond) {
     eventSecond = second
     eventsThisSecond = 0
   }
-  if (++eventsThisSecond > faultEventsPerSecondMax) return
+  return ++eventsThisSecond <= faultEventsPerSecondMax
+}
+
+function tellConnectionFault({ clientAddress, ...event }: ConnectionFault): void {
+  if (!mayTell(event.atMs)) return
+  const request = `connection of ${clientAddress}`
+  tell({ type: 'fault', event: { ...event, targetAddress: null, statusCode: null, request, traceId: '' } })
+}
+
+function tellFault(exchange: Exchange, fault: FaultCode): void {
+  const atMs = systemClock.originMs + exchange.finishedAt
+  if (!mayTell(atMs)) return
   const { head } = exchange
   const request = head.length === 0 ? '-' : `${head.text(head.methodFrom, head.methodTo)} ${pathOf(exchange)}`
   tell({
@@ -88,6 +101,7 @@ function tellFault(exchange: Exchange, fault: FaultCode): void {
       statusCode: exchange.statusCode,
       request: request.slice(0, 200),
       traceId: exchange.traceId,
+      detail: null,
     },
   })
 }

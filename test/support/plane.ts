@@ -10,6 +10,7 @@ import type { FaultCode } from '../../src/model/faults.ts'
 import { TargetStateCode, TargetStates } from '../../src/model/target-states.ts'
 import { CounterSlab } from '../../src/observe/counters.ts'
 import { WorkerLog } from '../../src/observe/log-writer.ts'
+import type { ConnectionFault } from '../../src/proxy/context.ts'
 import { DataPlane } from '../../src/proxy/data-plane.ts'
 
 export type PlaneOptions = {
@@ -32,6 +33,7 @@ export class TestPlane {
   readonly states: TargetStates = new TargetStates()
   readonly counters: CounterSlab = new CounterSlab()
   readonly faults: FaultCode[] = []
+  readonly connectionFaults: ConnectionFault[] = []
   readonly publisher: Publisher
   readonly plane: DataPlane
   readonly drained: DrainingTarget[] = []
@@ -69,6 +71,7 @@ export class TestPlane {
       log: this.#log,
       reusePort: false,
       onFault: (_, fault) => this.faults.push(fault),
+      onConnectionFault: event => this.connectionFaults.push(event),
     })
   }
 

@@ -67,5 +67,5 @@ export function targetLine(target: TargetStatus, style: Style): string {
 
 export function faultLine(fault: FaultStatus, style: Style): string {
   const target = fault.target === null ? '' : ` ${fault.target}`
-  return `${fault.at.slice(11, 19)} ${style.bad(String(fault.statusCode))} ${fault.fault}${target}: ${fault.text} ${style.dim(fault.request)}`
+  return `${fault.at.slice(11, 19)} ${style.bad(String(fault.statusCode ?? '-'))} ${fault.fault}${target}: ${fault.text} ${style.dim(fault.request)}`
 }
