@@ -43,6 +43,9 @@ export const h2StreamWindowBytes = 64 * 1024
 /** The same for all streams together: as large as the protocol has it, since the streams are bounded themselves. */
 export const h2ConnectionWindowBytes = 2 ** 31 - 1
 
+/** Ours: bytes of a head on the wire. One that is too large by less is refused with a status, beyond it the connection ends. */
+export const h2HeaderBlockBytesMax = 2 * requestHeadBytesMax
+
 /** Ours: requests under way on one connection to a target, where that would take more. */
 export const h2TargetStreamsMax = 128
 

@@ -5,7 +5,7 @@
  * What the request's body may still send is what was passed on of it: nothing here holds more than the stream's window.
  */
 
-import type { ByteWriter } from '../base/byte-writer.ts'
+import { ByteWriter } from '../base/byte-writer.ts'
 import { Field, type RequestHead, type ResponseHead } from '../http/h1.ts'
 import { type FieldBlock, H2Error, type H2Stream, writeField } from '../http/h2.ts'
 import { readRequestFields } from '../http/h2-heads.ts'
@@ -53,18 +53,18 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   #paused = 0
   /** Bytes of the body that went on while their target was full: the client may send as many more when it is not. */
   #owed = 0
-  /** What came of the body before there was a connection to send it on. */
-  #held: Buffer[] = []
-  #isHeldToEnd = false
+  /** What came of the body before there was a connection to send it on; null: nothing, not even its end. */
+  #held: ByteWriter | null = null
   /** What goes out before it, for the second time. */
-  #again: Buffer[] = []
+  #again: ByteWriter | null = null
   #isSentAgain = false
-  /** What was sent of it to a target that may yet refuse the whole request; null when that cannot be sent again. */
-  #sent: Buffer[] | null = []
-  #sentBytes = 0
+  /** What was sent of it to a target that may yet refuse the whole request. */
+  #sent: ByteWriter | null = null
+  /** No target has answered, and all that was sent is still here. */
+  #isSentKept = true
   /** What the stream is reset with if it must be. */
   #resetCode: number = H2Error.internalError
-  /** Bytes sent when the deadline was last looked at: windows that open are a sign of life. */
+  /** Bytes sent as far as is known here. That there are more by now is a sign of life: a window has opened. */
   #sentBefore = 0
 
   constructor(connection: H2ClientConnection, stream: H2Stream<ClientStream>, now: number) {
@@ -114,6 +114,9 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
       failExchange(exchange, fault, now)
       return
     }
+    // A target that expects no body there may take it for its next request.
+    const { isGet, isHead } = exchange.head.meaning
+    if ((isGet || isHead) && !isEnd) exchange.keepsTarget = false
     routeRequest(exchange, now)
     runAction(exchange, now)
   }
@@ -123,12 +126,9 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     this.lastActivity = now
     if (exchange === null) return
     exchange.receivedBytes = this.stream.receivedBytes
-    if (exchange.isConnecting) {
-      this.#held.push(Buffer.from(bytes.subarray(from, to)))
-      this.#isHeldToEnd = isEnd
-    } else {
-      this.#relayBody(exchange, bytes, from, to, isEnd)
-    }
+    if (isEnd) exchange.moveRequest(Side.done)
+    if (exchange.isConnecting) this.#held = append(this.#held, bytes, from, to)
+    else this.#relayBody(exchange, bytes, from, to, isEnd)
   }
 
   /** Towards targets that speak HTTP/1.1 the trailers of a request are dropped (assumed). They end it in any case. */
@@ -149,22 +149,19 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     else this.#sendOnStream(targetStream, bytes, from, to, isEnd)
     if (this.#paused === 0) this.#connection.session.consumed(this.stream, to - from)
     else this.#owed += to - from
-    if (isEnd) exchange.moveRequest(Side.done)
   }
 
   /** What had to wait for the connection; what is sent again comes first, for which the client has its window back. */
   #sendHeld(exchange: Exchange): void {
     const again = this.#again
     const held = this.#held
-    this.#again = []
-    this.#held = []
+    this.#again = null
+    this.#held = null
     const isEnded = exchange.requestSide === Side.done
-    for (const [i, bytes] of again.entries()) {
-      this.#sendOnStream(exchange.targetStream!, bytes, 0, bytes.length, isEnded && i === again.length - 1)
+    if (again !== null) {
+      this.#sendOnStream(exchange.targetStream!, again.bytes, 0, again.length, isEnded && held === null)
     }
-    for (const [i, bytes] of held.entries()) {
-      this.#relayBody(exchange, bytes, 0, bytes.length, this.#isHeldToEnd && i === held.length - 1)
-    }
+    if (held !== null) this.#relayBody(exchange, held.bytes, 0, held.length, isEnded)
   }
 
   #sendOnStream(targetStream: TargetStream, bytes: Buffer, from: number, to: number, isEnd: boolean): void {
@@ -175,10 +172,14 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
 
   /** A request that the target never looked at may be sent again, for as long as all of it is here. */
   #keepForReplay(bytes: Buffer, from: number, to: number): void {
-    if (this.#sent === null) return
-    this.#sentBytes += to - from
-    if (this.#sentBytes > replayBytesMax) this.#sent = null
-    else this.#sent.push(Buffer.from(bytes.subarray(from, to)))
+    if (!this.#isSentKept) return
+    if ((this.#sent?.length ?? 0) + to - from <= replayBytesMax) this.#sent = append(this.#sent, bytes, from, to)
+    else this.#forgetSent()
+  }
+
+  #forgetSent(): void {
+    this.#sent = null
+    this.#isSentKept = false
   }
 
   flushToTarget(): void {
@@ -207,7 +208,7 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   }
 
   #sendOnNewStream(exchange: Exchange, now: number): void {
-    const isWhole = exchange.requestSide === Side.done && this.#again.length === 0
+    const isWhole = exchange.requestSide === Side.done && this.#again === null && this.#held === null
     sendTargetStreamHead(exchange, isWhole, now)
     this.#sendHeld(exchange)
   }
@@ -220,8 +221,8 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     session.endHead(this.stream, exchange.responseBody.isDone)
   }
 
-  sendBody(_exchange: Exchange, _from: TargetConnection, bytes: Buffer, at: number, to: number): void {
-    this.#connection.session.sendData(this.stream, bytes, at, to, false)
+  sendBody(exchange: Exchange, _from: TargetConnection, bytes: Buffer, at: number, to: number): void {
+    this.#connection.session.sendData(this.stream, bytes, at, to, exchange.responseBody.isDone)
   }
 
   endBody(exchange: Exchange): void {
@@ -231,6 +232,7 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
 
   flush(exchange: Exchange): void {
     exchange.sentBytes = this.stream.sentBytes
+    this.#sentBefore = exchange.sentBytes
   }
 
   sendAnswer(exchange: Exchange, answer: OwnAnswer): void {
@@ -253,18 +255,20 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     else exchange.link?.resume(Pause.congestion)
   }
 
-  /** The client wants no answer any more, or broke the rules of its stream. */
-  onReset(byPeer: boolean, now: number): void {
+  /** The client wants no answer any more, or is gone, or broke the rules of its stream. */
+  onReset(now: number): void {
     const exchange = this.#exchange
     if (exchange === null) return
-    const isOurs = !byPeer && exchange.responseSide === Side.head
-    failExchange(exchange, isOurs ? 'clientStreamMalformed' : faultOfLeaving(exchange), now)
+    exchange.receivedBytes = this.stream.receivedBytes
+    const isBreach = this.stream.resetText !== '' && exchange.responseSide === Side.head
+    failExchange(exchange, isBreach ? 'clientStreamMalformed' : faultOfLeaving(exchange), now)
   }
 
   onExchangeFinished(_isKept: boolean, now: number): void {
     const exchange = this.#exchange!
     this.#exchange = null
-    this.#held = []
+    this.#held = null
+    this.#forgetSent()
     const { plane, session } = this.#connection
     if (plane.exchanges.length < exchangesPooledMax) plane.exchanges.push(exchange)
     this.resume(Pause.congestion)
@@ -292,13 +296,15 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   /** Nothing moved for the idle timeout. */
   onDeadline(now: number): void {
     const exchange = this.#exchange!
-    if (exchange.responseSide === Side.done) finishExchange(exchange, false, now)
-    else failExchange(exchange, faultOfSilence(exchange), now)
+    const isAllHere = exchange.responseSide === Side.done
+    failExchange(exchange, isAllHere ? 'clientStalledDuringResponse' : faultOfSilence(exchange), now)
   }
 
   cutFromTargets(slots: ReadonlySet<number>, now: number): void {
     const exchange = this.#exchange
-    if (exchange === null || exchange.target === null || !slots.has(exchange.target.slot)) return
+    // Behind its whole response, the target has nothing to do with it any more.
+    if (exchange === null || exchange.target === null || exchange.responseSide === Side.done) return
+    if (!slots.has(exchange.target.slot)) return
     failExchange(exchange, faultOfDeregistration(exchange), now)
   }
 
@@ -323,7 +329,7 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   }
 
   onTargetHead(fields: FieldBlock, isEnd: boolean, now: number): void {
-    this.#sent = null
+    this.#forgetSent()
     relayStreamHead(this.#exchange!, fields, isEnd, now)
   }
 
@@ -357,14 +363,13 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   onTargetRefused(now: number): void {
     const exchange = this.#exchange!
     exchange.targetStream = null
-    if (this.#sent === null || this.#isSentAgain) {
+    if (!this.#isSentKept || this.#isSentAgain) {
       targetLost(exchange, 'targetStreamReset', now)
       return
     }
     this.#isSentAgain = true
     this.#again = this.#sent
-    this.#sent = []
-    this.#sentBytes = 0
+    this.#sent = null
     this.resume(Pause.congestion)
     this.connectTo(exchange, exchange.target!, now)
   }
@@ -386,9 +391,17 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   }
 }
 
+/** Copies the bytes behind those that are there. */
+function append(to: ByteWriter | null, bytes: Buffer, from: number, end: number): ByteWriter {
+  const writer = to ?? new ByteWriter(end - from)
+  writer.reserve(end - from)
+  writer.copy(bytes, from, end)
+  return writer
+}
+
 /** Not gRPC-Web, which is spoken over either version and has no trailers. */
 function isGrpc(head: RequestHead): boolean {
-  const at = head.length === 0 ? -1 : head.indexOf(Field.contentType)
+  const at = head.indexOf(Field.contentType)
   return at !== -1 && /^application\/grpc(?:$|[+;])/i.test(head.text(head.valueFrom(at), head.valueTo(at)))
 }
 
@@ -402,10 +415,22 @@ function copyTrailers(fields: FieldBlock, out: ByteWriter): void {
 function readHead(exchange: Exchange, fields: FieldBlock, isEnd: boolean): FaultCode | null {
   const { head } = exchange
   if (fields.fault === 'malformed') return 'clientStreamMalformed'
-  const isReadable = fields.fault === null && readRequestFields(fields, !isEnd, head)
   exchange.moveRequest(isEnd ? Side.done : Side.body)
-  exchange.isGrpc = isReadable && isGrpc(head)
-  if (fields.fault === 'tooLarge') return 'clientHeadTooLarge'
-  if (!isReadable) return 'clientHeadMalformed'
-  return head.fault === null ? checkRequestHead(exchange) : headFaults[head.fault]
+  const fault = faultOfFields(fields, !isEnd, head)
+  if (fault === null) {
+    exchange.isGrpc = isGrpc(head)
+    return checkRequestHead(exchange)
+  }
+  const method = fields.pseudo(':method')
+  head.meaning.isHead = method !== -1 && fields.text(fields.valueFrom(method), fields.valueTo(method)) === 'HEAD'
+  return fault
+}
+
+function faultOfFields(fields: FieldBlock, hasBody: boolean, head: RequestHead): FaultCode | null {
+  if (fields.fault === 'tooLarge') {
+    // From the field on that was too much, nothing is kept: without a path, it was one of the request line's parts.
+    return fields.pseudo(':path') === -1 ? 'clientUriTooLarge' : 'clientHeadTooLarge'
+  }
+  readRequestFields(fields, hasBody, head)
+  return head.fault === null ? null : headFaults[head.fault]
 }

@@ -13,8 +13,9 @@ import { endInFlight, finishExchange, settleTarget } from './finish.ts'
 export function failExchange(exchange: Exchange, code: FaultCode, now: number): void {
   const row = faultRow(code)
   dropTarget(exchange)
-  // Whoever was answered in full was: what spoils the rest of the request, if anything, changes nothing about it.
-  if (exchange.responseSide !== Side.done) exchange.fault = code
+  // Whoever was answered in full was: what spoils the rest of the request, if anything, changes nothing about it. A
+  // stream that has its answer is over; one that is not has yet to take some of it.
+  if (exchange.responseSide !== Side.done || exchange.client!.isHttp2) exchange.fault ??= code
   if (exchange.responseSide === Side.head && row.status !== null) exchange.statusCode = row.status
   if (exchange.responseSide !== Side.head || row.answer === 'none') {
     finishExchange(exchange, false, now)
@@ -38,8 +39,10 @@ export function endResponse(exchange: Exchange, now: number): void {
   const { client, requestSide } = exchange
   if (client!.isHttp2) {
     // A stream need not be read to its end, nor a target wait until a slow client has it all.
-    if (client!.isCongested) settleTarget(exchange, true)
-    else finishExchange(exchange, requestSide === Side.done, now)
+    if (client!.isCongested) {
+      settleTarget(exchange, true)
+      client!.resume(Pause.congestion)
+    } else finishExchange(exchange, requestSide === Side.done, now)
   } else if (requestSide === Side.done) finishExchange(exchange, true, now)
   else if (exchange.closesClient) finishExchange(exchange, false, now)
 }

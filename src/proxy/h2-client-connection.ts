@@ -6,6 +6,7 @@
 import { type FieldBlock, type H2Bounds, H2Error, type H2Handler, H2Session, type H2Stream } from '../http/h2.ts'
 import {
   h2ConnectionWindowBytes,
+  h2HeaderBlockBytesMax,
   h2RequestsMax,
   h2StreamsMax,
   h2StreamWindowBytes,
@@ -31,7 +32,7 @@ const bounds: H2Bounds = {
   headerListBytesMax: requestHeadBytesMax,
   fieldBytesMax: requestHeaderBytesMax,
   fieldsMax: headerFieldsMax,
-  headerBlockBytesMax: requestHeadBytesMax,
+  headerBlockBytesMax: h2HeaderBlockBytesMax,
   outBytesMax: 64 * 1024,
 }
 
@@ -118,9 +119,11 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
     stream.user!.flushToTarget()
   }
 
-  onReset(stream: H2Stream<ClientStream>, _code: number, byPeer: boolean, now: number): void {
-    this.#flushHolding()
-    stream.user?.onReset(byPeer, now)
+  onReset(stream: H2Stream<ClientStream>, _code: number, _byPeer: boolean, now: number): void {
+    // Its own bytes, if they still are here, are not sent to a target that would be left at once.
+    if (this.#holding !== stream.user) this.#flushHolding()
+    this.#holding = null
+    stream.user?.onReset(now)
   }
 
   onStreamDrained(stream: H2Stream<ClientStream>, now: number): void {
@@ -131,9 +134,16 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
     // The client will begin nothing more. What it has begun is answered.
   }
 
-  onSessionError(_code: number, _text: string, now: number): void {
-    this.#output.send()
-    this.#closeGently(now)
+  onSessionError(_code: number, text: string, now: number): void {
+    this.plane.counters.countFault(this.#slot, 'clientProtocolError')
+    this.plane.onConnectionFault({
+      fault: 'clientProtocolError',
+      detail: text,
+      atMs: this.plane.clock.originMs + now,
+      loadBalancer: this.#listenerPort.running.loadBalancer.resourceId,
+      clientAddress: this.address,
+    })
+    this.#closeGently(now, 0)
   }
 
   onOutput(): void {
@@ -141,8 +151,17 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
   }
 
   #onSent(): void {
-    this.session.isBlocked = this.isCongested
-    if (this.session.isGoingAway && this.session.streams.size === 0) this.#closeGently(this.plane.clock.now())
+    const { session } = this
+    const now = this.plane.clock.now()
+    session.now = now
+    session.isBlocked = this.isCongested
+    // What was written just now is sent in the next turn.
+    const hasSentAll = session.streams.size === 0 && session.out.length === 0
+    if (session.isGoingAway && hasSentAll) this.#closeGently(now, this.#idleTimeoutMs)
+  }
+
+  get #idleTimeoutMs(): number {
+    return this.#listenerPort.running.loadBalancer.idleTimeoutMs
   }
 
   /** Bytes for a target must leave before those for another are written, and at the end of a read. */
@@ -157,13 +176,17 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
     if (this.session.isGoingAway) this.onOutput()
   }
 
-  /** FIN now; then wait a while for the client's own, since closing with unread bytes would turn into a RST. */
-  #closeGently(now: number): void {
+  /**
+   * FIN now; then wait a while for the client's own, since closing with unread bytes would turn into a RST.
+   *
+   * @param patienceMs a slow client first has as long to read what it was sent
+   */
+  #closeGently(now: number, patienceMs: number): void {
     if (this.#lingerUntil !== -1 || this.isClosed) return
+    this.#output.send()
     this.#lingerUntil = now + lingerMs
-    if (this.socket.writableLength > 0) {
-      // A slow client first has the idle timeout to read what it was sent.
-      this.#lingerUntil = now + this.#listenerPort.running.loadBalancer.idleTimeoutMs
+    if (patienceMs > 0 && this.socket.writableLength > 0) {
+      this.#lingerUntil = now + patienceMs
       this.socket.once('finish', () => {
         this.#lingerUntil = this.plane.clock.now() + lingerMs
       })
@@ -174,10 +197,11 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
   /** Nothing more comes, so no window will open and nothing be acknowledged: whoever is still here has left. */
   protected override onEnd(now: number): void {
     this.session.close(H2Error.cancel, now)
-    this.#closeGently(now)
+    this.#closeGently(now, this.#idleTimeoutMs)
   }
 
-  protected override onDrained(): void {
+  protected override onDrained(now: number): void {
+    this.session.now = now
     this.session.isBlocked = false
   }
 
@@ -198,7 +222,7 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
       for (const { user } of this.session.streams.values()) deadline = Math.min(deadline, user!.deadlineMs(now))
       return deadline
     }
-    return this.#unusedSince + this.#listenerPort.running.loadBalancer.idleTimeoutMs
+    return this.#unusedSince + this.#idleTimeoutMs
   }
 
   override onDeadline(now: number): void {
@@ -225,11 +249,12 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
   endNow(now: number): void {
     this.#endStreams(stream => stream.endNow(now))
     this.#output.send()
-    this.close()
+    // Not before what was just said has left: within TLS, a write may still wait for the one before it.
+    this.socket.destroySoon()
   }
 
   #goAway(): void {
-    this.session.goAway(H2Error.noError)
+    if (!this.session.isGoingAway) this.session.goAway(H2Error.noError)
     this.onOutput()
   }
 }

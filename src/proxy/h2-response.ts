@@ -29,8 +29,9 @@ export function writeH2ClientHead(exchange: Exchange, head: ResponseHead, now: n
   if (contentTypeAt !== -1) {
     writeKnown(out, StaticName.contentType, bytes, head.valueFrom(contentTypeAt), head.valueTo(contentTypeAt))
   }
-  const length = head.indexOf(Field.contentLength)
-  if (length !== -1) writeContentLength(out, meaning.contentLength)
+  // With a 204 it means nothing (RFC 9110, section 8.6), and clients of HTTP/2 take it for malformed.
+  const hasLength = head.indexOf(Field.contentLength) !== -1 && head.statusCode !== 204
+  if (hasLength) writeContentLength(out, meaning.contentLength)
   for (const cookie of stickyCookies(exchange, head, now)) writeKnownText(out, StaticName.setCookie, cookie)
   for (let i = 0; i < head.fieldCount; i++) {
     if (!keepsResponseField(head, i, responseHeaders)) continue

@@ -11,9 +11,12 @@ import {
   type TargetCounter,
   targetCounters,
 } from '../../src/observe/counters.ts'
+import { END_STREAM, get, headers } from './h2-frames.ts'
+import { connectRawH2, type RawH2Client } from './h2-raw-client.ts'
 import { assertShape, type LineShape } from './log-line.ts'
 import type { RawClient } from './raw-client.ts'
 import { type Scene, type SceneOptions, startScene } from './scene.ts'
+import { secureListener } from './secure-listener.ts'
 
 export type Outcome = {
   readonly client: RawClient
@@ -28,7 +31,16 @@ export type Outcome = {
   readonly targetCounters?: Partial<Record<TargetCounter, number>>
 }
 
+/** Of a fault on the stream with the number 1. */
+export type StreamOutcome = Pick<Outcome, 'line' | 'counters' | 'targetCounters'> & {
+  /** The frames that the stream is sent, as lines; null where the test looked at them itself. */
+  readonly answer: readonly string[] | null
+  /** The client had left. */
+  readonly isGone?: true
+}
+
 type Provoke = (scene: Scene) => Promise<Outcome>
+type ProvokeOnStream = (scene: Scene, client: RawH2Client) => Promise<StreamOutcome>
 type Options = SceneOptions | ((t: TestContext) => Promise<SceneOptions>)
 
 export class FaultTests {
@@ -51,6 +63,23 @@ export class FaultTests {
       assertShape(await scene.line(), scene, client, line)
       assertCounters(scene, code, outcome)
       if (connection === 'keep-alive') await assertUsable(scene, client)
+    })
+  }
+
+  /** The same by a client that speaks HTTP/2, whose connection lives on. */
+  provokesOnStream(code: FaultCode, how: string, options: Options, provoke: ProvokeOnStream): void {
+    this.#covered.add(code)
+    test(`${code} over HTTP/2: ${how}`, async t => {
+      const given = typeof options === 'function' ? await options(t) : options
+      const scene = await startScene(t, { ...secureListener, ...given })
+      const client = await connectRawH2(t, scene.plane.port)
+      const outcome = await provoke(scene, client)
+      if (outcome.answer !== null) assert.deepEqual(await client.answer(1), outcome.answer)
+      await scene.recorded(1)
+      assert.deepEqual(scene.plane.faults, [code])
+      assertShape(await scene.line(), scene, client, { type: 'h2', ...outcome.line })
+      assertCounters(scene, code, outcome)
+      if (outcome.isGone !== true) await assertStreamUsable(scene, client)
     })
   }
 
@@ -81,15 +110,25 @@ function assertClosed({ bytes, ending }: { readonly bytes: Buffer; readonly endi
   assert.equal(ending, 'fin')
 }
 
+const answersNext = { type: 'fixed-response', fixedResponse: { statusCode: 200, messageBody: 'next' } }
+
 /** The connection that an answer was sent on carries another request; no target may spoil that one. */
 async function assertUsable(scene: Scene, client: RawClient): Promise<void> {
-  const defaultAction = { type: 'fixed-response', fixedResponse: { statusCode: 200, messageBody: 'next' } }
-  await scene.plane.publish(scene.config({ defaultAction, rules: [] }))
+  await scene.plane.publish(scene.config({ defaultAction: answersNext, rules: [] }))
   await client.send('GET /next HTTP/1.1\r\nHost: a\r\n\r\n')
   assert.equal((await client.readResponse()).body.toString(), 'next')
 }
 
-function assertCounters(scene: Scene, code: FaultCode, { line, counters, targetCounters: ofTarget }: Outcome): void {
+async function assertStreamUsable(scene: Scene, client: RawH2Client): Promise<void> {
+  await scene.plane.publish(scene.config({ ...secureListener, defaultAction: answersNext, rules: [] }))
+  await client.send(headers(9, get, END_STREAM))
+  await client.answer(9)
+  assert.equal(client.body(9).toString(), 'next')
+}
+
+type Counted = Pick<Outcome, 'line' | 'counters' | 'targetCounters'>
+
+function assertCounters(scene: Scene, code: FaultCode, { line, counters, targetCounters: ofTarget }: Counted): void {
   const { counters: slab, states } = scene.plane
   const [receivedBytes, sentBytes] = line.bytes.split(' ').map(Number) as [number, number]
   const expected: Partial<Record<LoadBalancerCounter, number>> = {

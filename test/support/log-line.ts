@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import { logFields } from './plane.ts'
-import type { RawClient } from './raw-client.ts'
 import type { Scene } from './scene.ts'
 
 /** Fields whose exact value nobody can know beforehand, by what the template writes instead. */
@@ -24,7 +23,8 @@ export function assertLine(line: string, template: string): void {
 const isQuoted = (field: string): boolean => field.startsWith('"')
 
 export type LineShape = {
-  readonly type?: 'http' | 'https' | 'ws' | 'wss'
+  /** Of `h2` and `grpcs`, the listener is that of `secure-listener.ts`. */
+  readonly type?: 'http' | 'https' | 'h2' | 'grpcs' | 'ws' | 'wss'
   /** By the scene's clock. */
   readonly createdMs?: number
   readonly endedMs?: number
@@ -50,17 +50,26 @@ export type LineShape = {
 }
 
 /** Compares a line of the scene with its shape. */
-export function assertShape(line: string, scene: Scene, client: RawClient, shape: LineShape): void {
+export function assertShape(
+  line: string,
+  scene: Scene,
+  client: { readonly localPort: number },
+  shape: LineShape,
+): void {
   const { loadBalancer, group, plane } = scene
   const time = (ms: number) => new Date(plane.clock.originMs + ms).toISOString().replace('Z', '000Z')
   const { action = 'forward', classification = ['-', '-'] } = shape
   const target = shape.target ?? '-'
   const targetStatus = shape.statuses.split(' ')[1]
+  const isHttp2 = shape.type === 'h2' || shape.type === 'grpcs'
+  const tls = isHttp2 ? 'TLS_AES_128_GCM_SHA256 TLSv1.3' : '- -'
+  const served = isHttp2 ? `"a.example" "${loadBalancer.listeners[0]!.tls!.certificates[0]!.arn}"` : '"-" "-"'
+  const usualRequest = isHttp2 ? 'GET https://a:443/ HTTP/2.0' : 'GET http://a:80/ HTTP/1.1'
   const template = [
     `${shape.type ?? 'http'} ${time(shape.endedMs ?? plane.clock.now())} app/web/${loadBalancer.id}`,
     `127.0.0.1:${client.localPort} ${target} ${shape.times} ${shape.statuses} ${shape.bytes}`,
-    `"${shape.request ?? 'GET http://a:80/ HTTP/1.1'}" "${shape.agent ?? '-'}" - -`,
-    `${action === 'forward' && shape.targetGroup !== null ? group.arn : '-'} "${action === '' ? '-' : '<trace>'}" "-" "-"`,
+    `"${shape.request ?? usualRequest}" "${shape.agent ?? '-'}" ${tls}`,
+    `${action === 'forward' && shape.targetGroup !== null ? group.arn : '-'} "${action === '' ? '-' : '<trace>'}" ${served}`,
     `${action === '' ? '-' : (shape.rule ?? '0')} ${time(shape.createdMs ?? 0)} "${action || '-'}"`,
     `"${shape.redirectUrl ?? '-'}" "-" "${target}" "${targetStatus}"`,
     `"${classification[0]}" "${classification[1]}" <tid> "-" "-" "${shape.transformStatus ?? '-'}" 127.0.0.1`,

@@ -21,6 +21,9 @@ export type SceneOptions = {
   readonly attributes?: Attributes
   readonly listenerAttributes?: Attributes
   readonly groupAttributes?: Attributes
+  /** Of `app`; HTTP and HTTP1 unless given. */
+  readonly groupProtocol?: 'HTTP' | 'HTTPS'
+  readonly protocolVersion?: 'HTTP1' | 'HTTP2' | 'GRPC'
   /** Target groups beside `app`. */
   readonly groups?: readonly unknown[]
   readonly rules?: readonly unknown[]
@@ -97,7 +100,8 @@ export class Scene {
       targetGroups: [
         {
           name: 'app',
-          protocol: 'HTTP',
+          protocol: options.groupProtocol ?? 'HTTP',
+          protocolVersion: options.protocolVersion ?? 'HTTP1',
           port: 80,
           attributes: options.groupAttributes ?? {},
           targets: changes.addresses ?? [...own, ...(options.addresses ?? [])],
