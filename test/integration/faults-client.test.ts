@@ -10,6 +10,7 @@ import { halfClosedGraceMs } from '../../src/model/limits.ts'
 import { makeCertificate } from '../support/certificates.ts'
 import { FaultTests } from '../support/fault-tests.ts'
 import { fullListener } from '../support/full-listener.ts'
+import { END_STREAM, frame, post as h2Post, headers } from '../support/h2-frames.ts'
 import { assertShape, type LineShape } from '../support/log-line.ts'
 import type { Script } from '../support/misbehaving-target.ts'
 import { errorPage, type PageOptions } from '../support/pages.ts'
@@ -657,5 +658,56 @@ test('chunks that go wrong behind the beginning of the answer do not change its 
   assert.deepEqual(scene.plane.faults, ['clientBodyMalformed'])
   assert.match(await scene.line(), / 0\.000 0\.000 0\.000 200 200 /)
 })
+
+tests.provokesOnStream(
+  'clientStreamMalformed',
+  'a head without a method is reset',
+  answering,
+  async (scene, client) => {
+    const request = headers(1, [[':path', '/']], END_STREAM)
+    await client.send(request)
+    return {
+      answer: ['RST_STREAM 1 protocolError'],
+      line: {
+        ...notRouted,
+        statuses: '400 -',
+        bytes: '0 0',
+        request: `- https://${scene.loadBalancer.dnsName}:443- -`,
+      },
+      counters: { ...clientError, receivedBytes: request.length },
+    }
+  },
+)
+
+tests.provokesOnConnection(
+  'clientProtocolError',
+  'a connection that breaks the rules ends, and that is told of',
+  [frame('PING', 0, 0, '12345678')],
+  'SETTINGS must come first',
+)
+
+tests.provokesOnStream(
+  'protocolVersionMismatch',
+  'gRPC for a group of HTTP/1.1 is a 464, told as gRPC has it',
+  answering,
+  async (_scene, client) => {
+    const request = headers(1, [...h2Post, ['content-type', 'application/grpc']], END_STREAM)
+    await client.send(request)
+    await client.answer(1)
+    const own = 'server=awselb/2.0 date=Thu, 01 Jan 2026 12:00:00 GMT content-length=0'
+    return {
+      answer: [`HEADERS 1 end :status=464 ${own} grpc-status=2 grpc-message=unknown`],
+      line: {
+        type: 'grpcs',
+        target: null,
+        times: '-1 -1 -1',
+        statuses: '464 -',
+        bytes: `${request.length} ${client.answerBytes(1)}`,
+        request: 'POST https://a:443/ HTTP/2.0',
+      },
+      counters: clientError,
+    }
+  },
+)
 
 tests.coverSide('client')

@@ -10,6 +10,7 @@ import type { FaultCode } from '../../src/model/faults.ts'
 import { responseHeadBytesMax } from '../../src/model/limits.ts'
 import { FaultTests } from '../support/fault-tests.ts'
 import { fullListener } from '../support/full-listener.ts'
+import { END_STREAM, get as h2Get, headers, rstStream, settings } from '../support/h2-frames.ts'
 import type { Script } from '../support/misbehaving-target.ts'
 import { errorPage } from '../support/pages.ts'
 import { refusedPort } from '../support/refused-port.ts'
@@ -508,5 +509,63 @@ test('a target that takes no more of a long upload is a 504; the rest is read, a
   await client.send(get)
   assert.equal((await client.readResponse()).status, 503)
 })
+
+/** Begins as a server of HTTP/2 does and goes on with these frames, once a request may have come. */
+function speaksHttp2(...frames: readonly Buffer[]): Script {
+  return async connection => {
+    await connection.hears()
+    await caughtUp()
+    await connection.send(Buffer.concat(frames))
+    await connection.drain()
+  }
+}
+
+const http2Failures: readonly (readonly [fault: FaultCode, how: string, script: Script])[] = [
+  ['targetStreamReset', 'a target that resets the stream is a 502', speaksHttp2(settings(), rstStream(1, 2))],
+  [
+    'targetProtocolError',
+    'a target that speaks HTTP/1.1 where HTTP/2 was agreed on is a 502',
+    speaksHttp2(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')),
+  ],
+]
+
+for (const [fault, how, script] of http2Failures) {
+  tests.provokesOnStream(fault, how, { targets: [script], protocolVersion: 'HTTP2' }, async (scene, client) => {
+    await client.send(headers(1, h2Get, END_STREAM))
+    await client.answer(1)
+    return {
+      answer: null,
+      line: {
+        target: scene.targetAddress,
+        times: '0.000 0.000 -1',
+        statuses: '502 -',
+        bytes: `${headers(1, h2Get).length} 192`,
+      },
+      counters: badGateway,
+      targetCounters: { faults: 1 },
+    }
+  })
+}
+
+tests.provokesOnStream(
+  'targetTlsNoHttp2',
+  'a target that does not choose HTTP/2 in ALPN is a 502',
+  { targets: [overTls(scripts.answering())], groupProtocol: 'HTTPS', protocolVersion: 'HTTP2' },
+  async (scene, client) => {
+    await client.send(headers(1, h2Get, END_STREAM))
+    await client.answer(1)
+    return {
+      answer: null,
+      line: {
+        target: scene.targetAddress,
+        times: '-1 -1 -1',
+        statuses: '502 -',
+        bytes: `${headers(1, h2Get).length} 192`,
+      },
+      counters: badGateway,
+      targetCounters: { faults: 1, TargetTLSNegotiationErrorCount: 1 },
+    }
+  },
+)
 
 tests.coverSide('target')

@@ -231,22 +231,6 @@ tests.provokesOnStream(
   },
 )
 
-tests.provokesOnStream(
-  'protocolVersionMismatch',
-  'gRPC for a group of HTTP/1.1 is a 464, told as gRPC has it',
-  answering,
-  async (_scene, client) => {
-    const fields: Fields = [...post, ['content-type', 'application/grpc']]
-    await client.send(headers(1, fields, END_STREAM))
-    const { bytes } = await answered(client, sizeOf(fields))
-    return {
-      answer: [`${bare(464)} grpc-status=2 grpc-message=unknown`],
-      line: { ...postLine, type: 'grpcs', target: null, times: '-1 -1 -1', statuses: '464 -', bytes },
-      counters: clientError,
-    }
-  },
-)
-
 // --- Clients that stop half way ---
 
 tests.provokesOnStream(

@@ -11,7 +11,7 @@ import {
   type TargetCounter,
   targetCounters,
 } from '../../src/observe/counters.ts'
-import { END_STREAM, get, headers } from './h2-frames.ts'
+import { END_STREAM, get, headers, preface } from './h2-frames.ts'
 import { connectRawH2, type RawH2Client } from './h2-raw-client.ts'
 import { assertShape, type LineShape } from './log-line.ts'
 import type { RawClient } from './raw-client.ts'
@@ -83,7 +83,28 @@ export class FaultTests {
     })
   }
 
-  /** The same by a test file of its own, whose process may open only so many descriptors. */
+  /**
+   * A fault of a whole connection that speaks HTTP/2, told of beside whatever it carried.
+   *
+   * @param detail what is told of it
+   */
+  provokesOnConnection(code: FaultCode, how: string, frames: readonly Buffer[], detail: string): void {
+    this.#covered.add(code)
+    test(`${code}: ${how}`, async t => {
+      const scene = await startScene(t, secureListener)
+      const { plane, loadBalancer } = scene
+      const client = await connectRawH2(t, plane.port, preface)
+      await client.send(...frames)
+      await client.ends()
+      assert.match(client.lines.at(-1)!, /^GOAWAY 0 /)
+      const told = { fault: code, detail, atMs: plane.clock.originMs, loadBalancer: `app/web/${loadBalancer.id}` }
+      assert.deepEqual(plane.connectionFaults, [{ ...told, clientAddress: `127.0.0.1:${client.localPort}` }])
+      assert.equal(plane.counters.fault(0, code), 1)
+      assert.equal(plane.counters.loadBalancer(0, 'exchanges'), 0)
+    })
+  }
+
+  /** The same as `provokes` by a test file of its own, whose process may open only so many descriptors. */
   provokesElsewhere(code: FaultCode, file: string, descriptorsMax: number): void {
     this.#covered.add(code)
     test(`${code}: in a process with ${descriptorsMax} descriptors`, () => {
