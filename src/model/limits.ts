@@ -57,7 +57,7 @@ export const h2OverheadBytesFree = 1024 * 1024
 /** Ours, as in nghttp2: streams that a client may make us reset, or reset itself, at once and per second (CVE-2023-44487). */
 export const h2ResetsBurst = 1000
 export const h2ResetsPerSecond = 33
-/** Ours, as in nghttp2: answers to SETTINGS, PING and frames on closed streams that wait for a client who does not read. */
+/** Ours, as in nghttp2: answers to SETTINGS, PING, requests and frames on closed streams that wait for a client who does not read. */
 export const h2RepliesWaitingMax = 1000
 /** Ours: closed streams remembered by how they closed, as many as may be open; frames for them may still be on their way. */
 export const h2ClosedStreamsKept = 128

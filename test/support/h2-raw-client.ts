@@ -25,6 +25,8 @@ export async function connectRawH2(t: TestContext, port: number, greeting = hell
   await within(once(socket, 'secureConnect'), () => `a handshake with port ${port}`)
   const client = new RawH2Client(socket)
   await client.send(greeting)
+  // Only then is the handshake over for the other side as well.
+  await client.sees(/^SETTINGS 3=/)
   return client
 }
 
@@ -125,7 +127,7 @@ export class RawH2Client {
 
   async #until(isReached: () => boolean, awaited: () => string): Promise<void> {
     while (!isReached()) {
-      const told = () => `${awaited()}; there was\n${this.lines.join('\n')}`
+      const told = () => `${awaited()}; there was\n${this.lines.slice(-20).join('\n')}`
       if (this.isOver) throw new Error(`the connection ended before ${told()}`)
       const woken = Promise.withResolvers<void>()
       this.#watchers.add(woken.resolve)
