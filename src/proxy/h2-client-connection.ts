@@ -155,9 +155,7 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
     const now = this.plane.clock.now()
     session.now = now
     session.isBlocked = this.isCongested
-    // What was written just now is sent in the next turn.
-    const hasSentAll = session.streams.size === 0 && session.out.length === 0
-    if (session.isGoingAway && hasSentAll) this.#closeGently(now, this.#idleTimeoutMs)
+    if (session.isGoingAway && session.streams.size === 0) this.#closeGently(now, this.#idleTimeoutMs)
   }
 
   get #idleTimeoutMs(): number {
