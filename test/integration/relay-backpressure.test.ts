@@ -1,17 +1,14 @@
 /** Bodies larger than memory should be: each side goes as fast as the other, and nothing piles up in between. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { openSocket, readHead, startBareServer } from '../support/bare-server.ts'
 import { within } from '../support/deadline.ts'
-import { forwardToPorts } from '../support/forwarding.ts'
+import { forwardingConfig, forwardToPorts } from '../support/forwarding.ts'
 import { PatternCheck, PatternSource } from '../support/pattern.ts'
-import type { FromPlaneProcess } from '../support/plane.test-process.ts'
+import { keepsMemory } from '../support/plane-process.ts'
 import { stalled } from '../support/turns.ts'
 
-const gibibyte = 2 ** 30
 /** What kernel buffers of two loopback connections may hold together, with room to spare. */
 const inKernelMax = 32 * 2 ** 20
 
@@ -40,57 +37,13 @@ function readPattern(socket: Socket, first: Buffer, length: number, check = new 
   )
 }
 
-/** A data plane in a process of its own, whose memory is looked at from here. */
-class PlaneProcess {
-  readonly #child: ChildProcess
-  port = 0
-
-  constructor(t: TestContext, targetPort: number) {
-    this.#child = fork(new URL('../support/plane.test-process.ts', import.meta.url), [String(targetPort)])
-    t.after(async () => {
-      this.#child.disconnect()
-      await once(this.#child, 'exit')
-    })
-  }
-
-  async start(): Promise<void> {
-    const message = await this.#hear()
-    assert.ok('port' in message)
-    this.port = message.port
-  }
-
-  async peakRssBytes(): Promise<number> {
-    const answer = this.#hear()
-    this.#child.send('memory')
-    const message = await answer
-    assert.ok('peakRssBytes' in message)
-    return message.peakRssBytes
-  }
-
-  async #hear(): Promise<FromPlaneProcess> {
-    const [message] = await within(once(this.#child, 'message'), () => 'the process with the data plane')
-    return message as FromPlaneProcess
-  }
-}
-
-async function measured(t: TestContext, targetPort: number, exchange: (port: number, bytes: number) => Promise<void>) {
-  const plane = new PlaneProcess(t, targetPort)
-  await plane.start()
-  await exchange(plane.port, 2 ** 24)
-  const before = await plane.peakRssBytes()
-  await exchange(plane.port, gibibyte)
-  const grownMb = ((await plane.peakRssBytes()) - before) / 2 ** 20
-  t.diagnostic(`peak memory grew by ${grownMb.toFixed(1)} MB`)
-  assert.ok(grownMb < 80, `grew by ${grownMb.toFixed(1)} MB`)
-}
-
 test('a gibibyte goes down in bounded memory, every byte in its place', async t => {
   let length = 0
   const targetPort = await startBareServer(t, async socket => {
     socket.write(answerHead(length))
     await new PatternSource().writeTo(socket, length)
   })
-  await measured(t, targetPort, async (port, bytes) => {
+  await keepsMemory(t, forwardingConfig([targetPort]), async (port, bytes) => {
     length = bytes
     const client = await openSocket(t, port)
     client.write(get)
@@ -107,7 +60,7 @@ test('a gibibyte goes up in bounded memory, every byte in its place', async t =>
     await readPattern(socket, first, length)
     socket.write(answerHead(0))
   })
-  await measured(t, targetPort, async (port, bytes) => {
+  await keepsMemory(t, forwardingConfig([targetPort]), async (port, bytes) => {
     length = bytes
     const client = await openSocket(t, port)
     client.write(postHead(bytes))

@@ -1,7 +1,7 @@
 /** Endless bytes in which every place can be told from its neighbours, to prove that a long body arrived as it was sent. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import type { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
 
 /** Prime, so that bytes that went missing or came twice by the block do not go unseen. */
 const periodBytes = 1_000_003
@@ -32,7 +32,7 @@ export class PatternSource {
   /** What the socket has taken. */
   byteCount = 0
 
-  async writeTo(socket: Socket, length: number): Promise<void> {
+  async writeTo(socket: Writable, length: number): Promise<void> {
     while (this.byteCount < length) {
       const piece = patternAt(this.byteCount, Math.min(pieceBytesMax, length - this.byteCount))
       await new Promise<void>((resolve, reject) => socket.write(piece, error => (error ? reject(error) : resolve())))

@@ -1,0 +1,59 @@
+/** A data plane in a process of its own, whose memory is looked at from outside. */
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { TestContext } from 'node:test'
+import { within } from './deadline.ts'
+import type { FromPlaneProcess } from './plane.test-process.ts'
+
+const gibibyte = 2 ** 30
+const grownMbMax = 80
+
+/** Has a gibibyte exchanged, behind some bytes that make everything as large as it usually is. */
+export async function keepsMemory(
+  t: TestContext,
+  config: string,
+  exchange: (port: number, bytes: number) => Promise<void>,
+): Promise<void> {
+  const plane = new PlaneProcess(t, config)
+  await plane.start()
+  await exchange(plane.port, 2 ** 24)
+  const before = await plane.peakRssBytes()
+  await exchange(plane.port, gibibyte)
+  const grownMb = ((await plane.peakRssBytes()) - before) / 2 ** 20
+  t.diagnostic(`peak memory grew by ${grownMb.toFixed(1)} MB`)
+  assert.ok(grownMb < grownMbMax, `grew by ${grownMb.toFixed(1)} MB`)
+}
+
+export class PlaneProcess {
+  readonly #child: ChildProcess
+  port = 0
+
+  constructor(t: TestContext, config: string) {
+    this.#child = fork(new URL('plane.test-process.ts', import.meta.url), [config])
+    t.after(async () => {
+      this.#child.disconnect()
+      await once(this.#child, 'exit')
+    })
+  }
+
+  async start(): Promise<void> {
+    const message = await this.#hear()
+    assert.ok('port' in message)
+    this.port = message.port
+  }
+
+  async peakRssBytes(): Promise<number> {
+    const answer = this.#hear()
+    this.#child.send('memory')
+    const message = await answer
+    assert.ok('peakRssBytes' in message)
+    return message.peakRssBytes
+  }
+
+  async #hear(): Promise<FromPlaneProcess> {
+    const [message] = await within(once(this.#child, 'message'), () => 'the process with the data plane')
+    return message as FromPlaneProcess
+  }
+}
