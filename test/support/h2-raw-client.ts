@@ -21,6 +21,7 @@ export async function connectRawH2(t: TestContext, port: number, greeting = hell
   const options = { rejectUnauthorized: false, ALPNProtocols: ['h2'], servername: 'a.example', allowHalfOpen: true }
   const socket = connect({ host: '127.0.0.1', port, ...options } as ConnectionOptions)
   socket.on('error', () => {}) // 'close' tells.
+  socket.setNoDelay(true)
   t.after(() => socket.destroy())
   await within(once(socket, 'secureConnect'), () => `a handshake with port ${port}`)
   const client = new RawH2Client(socket)
