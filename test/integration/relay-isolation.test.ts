@@ -1,13 +1,11 @@
 /** Whatever many clients do at once, each gets the answer to its own request, and no byte of another's. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { runSeed } from '../fuzz/random.ts'
 import { openSocket, startBareServer } from '../support/bare-server.ts'
 import { within } from '../support/deadline.ts'
+import { bodyOf, startEcho } from '../support/echo-server.ts'
 import { forwardingConfig, forwardTo, forwardToPorts, openClient } from '../support/forwarding.ts'
 import { fieldValue } from '../support/message-reader.ts'
 import { PatternCheck, PatternSource } from '../support/pattern.ts'
@@ -43,32 +41,6 @@ const requests: fc.Arbitrary<Request[]> = fc.array(
   }),
   { minLength: 1, maxLength: 6 },
 )
-
-/** Answers with the body it was sent, under the name that the request has. */
-async function startEcho(t: TestContext): Promise<number> {
-  const answer = async (request: IncomingMessage, response: ServerResponse) => {
-    const pieces: Buffer[] = []
-    for await (const piece of request) pieces.push(piece)
-    const body = Buffer.concat(pieces)
-    response.setHeader('X-Name', request.headers['x-name'] ?? '')
-    if (request.headers['x-answer'] === 'chunked') for (const piece of pieces) response.write(piece)
-    else response.setHeader('Content-Length', body.length).write(body)
-    response.end()
-  }
-  const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}
-
-/** Says at every place whose it is. */
-function bodyOf(name: string, size: number): Buffer<ArrayBuffer> {
-  return Buffer.alloc(size, `<${name}>`)
-}
 
 function bytesOf(name: string, { size, isChunked, isAnswerChunked }: Request): Buffer {
   const head = `POST /${name} HTTP/1.1\r\nHost: a\r\nX-Name: ${name}\r\nX-Answer: ${isAnswerChunked ? 'chunked' : 'length'}\r\n`

@@ -220,6 +220,16 @@ describe('a client that does not read', () => {
     }
   })
 
+  it('has no more requests answered, whose heads are written all the same', () => {
+    const recorder = serving({}, ({ send }) => ({ onHead: ({ id }) => send.call(recorder, id, ok, true) }))
+    recorder.takes = false
+    recorder.session.isBlocked = true
+    for (let i = 0; i < 1000; i++) recorder.read(headers(2 * i + 1, get, END_STREAM))
+    assert.equal(recorder.session.isGoingAway, false)
+    recorder.read(headers(2001, get, END_STREAM))
+    assert.equal(recorder.events.at(-1), 'error enhanceYourCalm: too many answers wait to be read')
+  })
+
   it('may go on when it has read', () => {
     const recorder = serving()
     for (let i = 0; i < 5; i++) {
