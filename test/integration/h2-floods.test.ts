@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { http2ResetsBurst } from '../../src/model/limits.ts'
+import { h2ResetsBurst } from '../../src/model/limits.ts'
 import { within } from '../support/deadline.ts'
 import { askH2, connectH2 } from '../support/h2-client.ts'
 import {
@@ -183,7 +183,7 @@ for (const { what, first = Buffer.alloc(0), next, told, code = 'enhanceYourCalm'
 test('a thousand resets at once are no flood yet, and what they began ends with them', async t => {
   const scene = await startMet(t)
   const client = await connectRawH2(t, scene.plane.port)
-  const ids = Array.from({ length: http2ResetsBurst }, (_, i) => 2 * i + 1)
+  const ids = Array.from({ length: h2ResetsBurst }, (_, i) => 2 * i + 1)
   for (let at = 0; at < ids.length; at += resets) {
     const batch = ids.slice(at, at + resets)
     await client.send(...batch.map(id => headers(id, path('/waits'), END_STREAM)), ...batch.map(id => rstStream(id, 8)))
