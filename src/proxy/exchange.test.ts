@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInThisContext } from 'node:vm'
+import { data, END_STREAM, type Fields, get, headers, post, rstStream } from '../../test/support/h2-frames.ts'
+import { connectRawH2 } from '../../test/support/h2-raw-client.ts'
 import { errorPage } from '../../test/support/pages.ts'
 import { forwardToApp, startScene } from '../../test/support/scene.ts'
+import { secureListener } from '../../test/support/secure-listener.ts'
 import { answering, garbage, inTurn, neverAnswers } from '../../test/support/target-scripts.ts'
 import { caughtUp } from '../../test/support/turns.ts'
 import { AssertionError } from '../base/assert.ts'
@@ -80,6 +83,39 @@ test('exchanges that went different ways have one shape', async t => {
   assert.equal(new Set(begun).size, 7)
   for (const exchange of begun) assert.ok(haveSameShape(exchange, begun[0]!))
   assert.ok(haveSameShape(new Exchange(plane), begun[0]!))
+})
+
+test('exchanges of HTTP/2 have that shape as well', async t => {
+  const begun = watchBeginnings(undo => t.after(undo))
+  const scene = await startScene(t, {
+    ...secureListener,
+    targets: [inTurn(garbage(), neverAnswers, answering(200, 'ok'))],
+    groups: [
+      { name: 'h2', protocol: 'HTTP', protocolVersion: 'HTTP2', port: 80, targets: [{ id: '127.0.0.1', port: 1 }] },
+    ],
+    rules: [
+      {
+        priority: 1,
+        conditions: [{ field: 'path-pattern', values: ['/h2'] }],
+        actions: [{ type: 'forward', targetGroup: 'h2' }],
+      },
+    ],
+  })
+  const client = await connectRawH2(t, scene.plane.port)
+  const atH2: Fields = [...get.slice(0, 3), [':path', '/h2']]
+  // The second waits until all have begun.
+  for (const [i, fields] of [get, get, post].entries()) {
+    await client.send(headers(2 * i + 1, fields), data(2 * i + 1, 'body', END_STREAM))
+    await scene.target.receivedRequests(i + 1)
+    await caughtUp()
+  }
+  await client.send(headers(7, [...get, ['te', 'x']], END_STREAM), headers(9, atH2, END_STREAM))
+  await client.answer(9)
+  await client.send(rstStream(3, 8))
+  await scene.recorded(5)
+  const faults = ['clientClosed', 'clientStreamMalformed', 'responseHeadMalformed', 'targetRefused']
+  assert.deepEqual(scene.plane.faults.sort(), faults)
+  for (const exchange of begun) assert.ok(haveSameShape(exchange, new Exchange(plane)))
 })
 
 test('behind reset, nothing of the request before is left', () => {
