@@ -204,6 +204,17 @@ export const faults = {
   targetTlsClosed: { ...noTls, text: 'the target closed the connection (FIN or RST) within the TLS handshake' },
   targetTlsNoHttp2: { ...noTls, text: 'the target did not choose HTTP/2 (h2) in ALPN, which its target group wants' },
   targetTlsTimeout: { ...noTls, status: 504, text: 'the target did not complete the TLS handshake within 10 s' },
+  targetHttp2Timeout: {
+    ...badGateway,
+    status: 504,
+    targetTime: 'unset',
+    text: 'the target accepted the connection and did not begin HTTP/2 on it (SETTINGS) within 10 s',
+  },
+  targetTakesNoStreams: {
+    ...badGateway,
+    targetTime: 'unset',
+    text: 'the target allows no requests on a new HTTP/2 connection (SETTINGS_MAX_CONCURRENT_STREAMS is 0)',
+  },
   targetClosed: { ...badGateway, text: 'the target closed the connection (FIN) before it had answered' },
   targetReset: { ...badGateway, text: 'the target reset the connection (RST) before it had answered' },
   targetStreamReset: { ...badGateway, text: 'the target reset the stream (RST_STREAM) before it had answered' },
@@ -223,6 +234,7 @@ export const faults = {
     text: 'the target did not answer within the idle timeout',
   },
   responseTruncated: { ...afterHead, side: 'target', text: 'the target closed before its response was complete' },
+  responseTrailersTooLarge: { ...afterHead, side: 'target', text: 'the trailers of the target are larger than 32 K' },
   responseBodyMalformed: { ...afterHead, side: 'target', text: 'the chunked response body of the target is not valid' },
   responseStalled: {
     ...afterHead,

@@ -13,6 +13,7 @@ import type { FaultCode } from '../model/faults.ts'
 import { exchangesPooledMax, replayBytesMax } from '../model/limits.ts'
 import { Pause } from '../net/connection.ts'
 import type { LoggedTls } from '../observe/access-log.ts'
+import { TargetColumn } from '../observe/counters.ts'
 import { acquireStream, type TargetStream, type TargetStreamUser } from '../targets/h2-target-connection.ts'
 import type { TargetConnection, TargetUser } from '../targets/target-connection.ts'
 import type { Target } from '../targets/target-group.ts'
@@ -62,6 +63,8 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   #sent: ByteWriter | null = null
   /** No target has answered, and all that was sent is still here. */
   #isSentKept = true
+  /** What ends the request in place of its last byte, for a target that speaks HTTP/2. */
+  #trailers: ByteWriter | null = null
   /** What the stream is reset with if it must be. */
   #resetCode: number = H2Error.internalError
   /** Bytes sent as far as is known here. That there are more by now is a sign of life: a window has opened. */
@@ -133,14 +136,21 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
 
   /** Towards targets that speak HTTP/1.1 the trailers of a request are dropped (assumed). They end it in any case. */
   onTrailers(fields: FieldBlock, now: number): void {
-    const stream = this.#exchange?.targetStream ?? null
-    if (stream?.isConnected !== true) {
+    const exchange = this.#exchange
+    if (exchange === null || exchange.targetStream === null) {
       this.onData(nothing, 0, 0, true, now)
       return
     }
-    copyTrailers(fields, stream.beginHead())
-    stream.sendTrailers()
-    this.#exchange!.moveRequest(Side.done)
+    this.lastActivity = now
+    exchange.receivedBytes = this.stream.receivedBytes
+    if (fields.fault !== null) {
+      failExchange(exchange, 'clientHeadTooLarge', now)
+      return
+    }
+    this.#trailers = new ByteWriter(fields.length)
+    copyTrailers(fields, this.#trailers)
+    exchange.moveRequest(Side.done)
+    if (exchange.targetStream.isConnected) exchange.targetStream.sendTrailers(this.#trailers)
   }
 
   #relayBody(exchange: Exchange, bytes: Buffer, from: number, to: number, isEnd: boolean): void {
@@ -157,11 +167,12 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     const held = this.#held
     this.#again = null
     this.#held = null
-    const isEnded = exchange.requestSide === Side.done
+    const isEnded = exchange.requestSide === Side.done && this.#trailers === null
     if (again !== null) {
       this.#sendOnStream(exchange.targetStream!, again.bytes, 0, again.length, isEnded && held === null)
     }
     if (held !== null) this.#relayBody(exchange, held.bytes, 0, held.length, isEnded)
+    if (this.#trailers !== null) exchange.targetStream!.sendTrailers(this.#trailers)
   }
 
   #sendOnStream(targetStream: TargetStream, bytes: Buffer, from: number, to: number, isEnd: boolean): void {
@@ -202,13 +213,22 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
       connectToTarget(exchange, target, this, now)
       return
     }
-    exchange.targetStream = acquireStream(this.#connection.net, target, this)
-    exchange.isConnecting = !exchange.targetStream.isConnected
+    this.#takeStream(exchange, target, null, now)
+  }
+
+  /** @param except where it was refused */
+  #takeStream(exchange: Exchange, target: Target, except: TargetStream | null, now: number): void {
+    const { net, plane } = this.#connection
+    const stream = acquireStream(net, target, this, except === null ? null : except.connection)
+    if (stream.isFirst) plane.counters.countTarget(target.slot, TargetColumn.connectionsOpened, 1)
+    exchange.targetStream = stream
+    exchange.isConnecting = !stream.isConnected
     if (!exchange.isConnecting) this.#sendOnNewStream(exchange, now)
   }
 
   #sendOnNewStream(exchange: Exchange, now: number): void {
-    const isWhole = exchange.requestSide === Side.done && this.#again === null && this.#held === null
+    const isEnded = exchange.requestSide === Side.done && this.#trailers === null
+    const isWhole = isEnded && this.#again === null && this.#held === null
     sendTargetStreamHead(exchange, isWhole, now)
     this.#sendHeld(exchange)
   }
@@ -345,6 +365,10 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
 
   onTargetTrailers(fields: FieldBlock, now: number): void {
     const exchange = this.#exchange!
+    if (fields.fault !== null) {
+      failExchange(exchange, 'responseTrailersTooLarge', now)
+      return
+    }
     const { session } = this.#connection
     copyTrailers(fields, session.beginHead())
     session.endHead(this.stream, true)
@@ -359,11 +383,17 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     targetLost(exchange, byTarget ? 'targetStreamReset' : 'targetProtocolError', now)
   }
 
-  /** Nothing of the request was looked at, so it is sent again, once; by another connection, as this one takes no more. */
+  onTargetFull(now: number): void {
+    const exchange = this.#exchange!
+    this.#takeStream(exchange, exchange.target!, exchange.targetStream, now)
+  }
+
+  /** Nothing of the request was looked at, so it is sent again, once, on another connection. */
   onTargetRefused(now: number): void {
     const exchange = this.#exchange!
-    exchange.targetStream = null
+    const refused = exchange.targetStream
     if (!this.#isSentKept || this.#isSentAgain) {
+      exchange.targetStream = null
       targetLost(exchange, 'targetStreamReset', now)
       return
     }
@@ -371,7 +401,7 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     this.#again = this.#sent
     this.#sent = null
     this.resume(Pause.congestion)
-    this.connectTo(exchange, exchange.target!, now)
+    this.#takeStream(exchange, exchange.target!, refused, now)
   }
 
   onTargetBytes(bytes: Buffer, size: number, now: number): void {

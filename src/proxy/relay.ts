@@ -8,7 +8,7 @@ import type { FaultCode } from '../model/faults.ts'
 import { bulkBytesMin } from '../model/limits.ts'
 import { type Connection, lentBytesMin, Pause } from '../net/connection.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
-import { noHttp2 } from '../targets/h2-target-connection.ts'
+import type { Http2Failure } from '../targets/h2-target-connection.ts'
 import type { TargetConnection } from '../targets/target-connection.ts'
 import type { TlsFailure } from '../targets/target-tls.ts'
 import { type Exchange, Side } from './exchange.ts'
@@ -93,11 +93,18 @@ const tlsFaults: Readonly<Record<TlsFailure, FaultCode>> = {
   TLS_MALFORMED: 'targetTlsMalformed',
   TLS_CLOSED: 'targetTlsClosed',
   TLS_TIMEOUT: 'targetTlsTimeout',
+  TLS_NO_HTTP2: 'targetTlsNoHttp2',
+}
+
+const http2Faults: Readonly<Record<Http2Failure, FaultCode>> = {
+  HTTP2_BROKEN: 'targetProtocolError',
+  HTTP2_NO_SETTINGS: 'targetHttp2Timeout',
+  HTTP2_NO_STREAMS: 'targetTakesNoStreams',
 }
 
 const connectFaults: Readonly<Record<string, FaultCode>> = {
   ...tlsFaults,
-  [noHttp2]: 'targetTlsNoHttp2',
+  ...http2Faults,
   ECONNREFUSED: 'targetRefused',
   ECONNRESET: 'targetRefused',
   ETIMEDOUT: 'connectTimeout',

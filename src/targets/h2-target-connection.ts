@@ -6,6 +6,7 @@
 import type { ByteWriter } from '../base/byte-writer.ts'
 import { type FieldBlock, type H2Bounds, H2Error, type H2Handler, H2Session, type H2Stream } from '../http/h2.ts'
 import {
+  connectTimeoutMs,
   h2ConnectionWindowBytes,
   h2StreamWindowBytes,
   h2TargetStreamsMax,
@@ -16,13 +17,16 @@ import type { NetContext } from '../net/connection.ts'
 import { TurnOutput } from '../net/turn-output.ts'
 import type { Target } from './target-group.ts'
 import { TargetSocket } from './target-socket.ts'
+import type { TlsFailure } from './target-tls.ts'
 
 /** The one request that a stream carries. */
 export type TargetStreamUser = {
   /** The head may be sent now. */
   onTargetConnected(now: number): void
-  /** No connection could be opened; `code` is the system's, a `TlsFailure`, or `NO_HTTP2`. */
+  /** No connection could be opened; `code` is the system's, a `TlsFailure`, or a `Http2Failure`. */
   onTargetUnreachable(code: string, now: number): void
+  /** The connection takes fewer requests at once than wait for it: this one needs another. */
+  onTargetFull(now: number): void
   /** A response's head, interim ones too. */
   onTargetHead(fields: FieldBlock, isEnd: boolean, now: number): void
   /** Must be consumed before this returns. */
@@ -32,14 +36,20 @@ export type TargetStreamUser = {
   onTargetDrained(now: number): void
   /** The target reset the stream, or broke the rules on it or on the connection. */
   onTargetReset(code: number, byTarget: boolean, now: number): void
-  /** The target says that it never looked at the request: it may be sent again. */
+  /** The target says that it never looked at the request: it may be sent again, not on this connection. */
   onTargetRefused(now: number): void
   /** The connection broke; `code` is the system's, a `TlsFailure`, or null for an orderly close. */
   onTargetClosed(code: string | null, now: number): void
 }
 
-/** Why a target of an HTTPS group cannot be reached that did not choose `h2` in ALPN. */
-export const noHttp2 = 'NO_HTTP2'
+/** Why no request can be sent to a target whose connection is open. */
+export type Http2Failure =
+  /** What came is not HTTP/2, or breaks its rules. */
+  | 'HTTP2_BROKEN'
+  /** Its SETTINGS, which come first, did not come in time. */
+  | 'HTTP2_NO_SETTINGS'
+  /** They allow no streams at all. */
+  | 'HTTP2_NO_STREAMS'
 
 const bounds: H2Bounds = {
   streamsMax: h2TargetStreamsMax,
@@ -48,15 +58,19 @@ const bounds: H2Bounds = {
   headerListBytesMax: responseHeadBytesMax,
   fieldBytesMax: responseHeadBytesMax,
   fieldsMax: headerFieldsMax,
-  headerBlockBytesMax: responseHeadBytesMax,
+  // Beyond, nothing can be read on this connection any more; up to there, only the stream is spoilt.
+  headerBlockBytesMax: 4 * responseHeadBytesMax,
   outBytesMax: 64 * 1024,
 }
 
 export class H2TargetConnection extends TargetSocket implements H2Handler<TargetStream> {
   readonly session: H2Session<TargetStream> = new H2Session('client', this, bounds)
-  /** They begin when the connection is open. */
+  /** They begin when the target has said how many streams it takes. */
   readonly #waiting = new Set<TargetStream>()
   readonly #output: TurnOutput
+  /** The target has said it. */
+  #isReady = false
+  #openedAt = 0
   /** When the last stream ended, or the connection was opened. */
   #unusedSince: number
 
@@ -70,43 +84,53 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
   openStream(user: TargetStreamUser): TargetStream | null {
     const { session } = this
     if (this.isClosed || this.isRetired || this.hasEnded || session.isGoingAway) return null
-    const max = Math.min(h2TargetStreamsMax, session.peerMaxConcurrentStreams)
-    if (session.streams.size + this.#waiting.size >= max) return null
     const stream = new TargetStream(this, user)
-    if (!this.isConnected) this.#waiting.add(stream)
-    else if (!stream.begin()) return null
+    if (this.#isReady) return stream.begin() ? stream : null
+    if (this.#waiting.size >= this.target.h2StreamsMax) return null
+    this.#waiting.add(stream)
     return stream
   }
 
   protected override onOpened(now: number): void {
-    if (this.target.tls !== null && this.alpnProtocol !== 'h2') {
-      this.#endWaiting(noHttp2, now)
-      this.retire()
-      return
-    }
-    this.session.begin()
-    for (const stream of this.#takeWaiting()) {
-      if (stream.begin()) stream.user?.onTargetConnected(now)
-      else stream.user?.onTargetRefused(now)
-    }
+    this.#openedAt = now
+    if (this.target.tls !== null && this.alpnProtocol !== 'h2') this.#giveUp('TLS_NO_HTTP2', now)
+    else this.session.begin()
   }
 
   protected override onUnreachable(code: string, now: number): void {
     this.onRetired()
-    this.#endWaiting(code, now)
+    for (const stream of this.#takeWaiting()) stream.end()?.onTargetUnreachable(code, now)
   }
 
   protected override onBytes(bytes: Buffer, size: number, now: number): void {
+    if (this.isRetired) return
     this.session.read(bytes, 0, size, now)
+    if (!this.#isReady && this.session.hasPeerSettings) this.#beginWaiting(now)
+  }
+
+  #beginWaiting(now: number): void {
+    const { session, target } = this
+    this.#isReady = true
+    if (session.peerMaxConcurrentStreams === 0) {
+      this.#giveUp('HTTP2_NO_STREAMS', now)
+      return
+    }
+    target.h2StreamsMax = Math.min(h2TargetStreamsMax, session.peerMaxConcurrentStreams)
+    for (const stream of this.#takeWaiting()) {
+      if (stream.begin()) stream.user?.onTargetConnected(now)
+      else if (session.isGoingAway) stream.end()?.onTargetRefused(now)
+      else stream.end()?.onTargetFull(now)
+    }
   }
 
   protected override onEnd(now: number): void {
     if (!this.isConnected) return
-    this.#endStreams(null, now)
     this.retire()
+    this.#endStreams(null, now)
   }
 
-  protected override onDrained(): void {
+  protected override onDrained(now: number): void {
+    this.session.now = now
     this.session.isBlocked = false
   }
 
@@ -116,7 +140,13 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
   }
 
   protected override openDeadlineMs(): number {
+    if (!this.#isReady) return this.#openedAt + connectTimeoutMs
     return this.session.streams.size > 0 ? Infinity : this.#unusedSince + this.target.idleTimeoutMs
+  }
+
+  override onDeadline(now: number): void {
+    if (this.isConnected && !this.#isReady) this.#giveUp('HTTP2_NO_SETTINGS', now)
+    else super.onDeadline(now)
   }
 
   protected override onRetired(): void {
@@ -135,9 +165,10 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
   }
 
   #onSent(): void {
+    this.session.now = this.net.clock.now()
     this.session.isBlocked = this.isCongested
     const isUnwanted = this.session.isGoingAway || !this.target.isRegistered
-    if (isUnwanted && this.session.streams.size === 0) this.retire()
+    if (isUnwanted && this.session.streams.size === 0 && this.#waiting.size === 0) this.retire()
   }
 
   onHead(stream: H2Stream<TargetStream>, fields: FieldBlock, isEnd: boolean, now: number): void {
@@ -153,9 +184,10 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
   }
 
   onReset(stream: H2Stream<TargetStream>, code: number, byPeer: boolean, now: number): void {
-    const { user } = stream.user!
-    if (code === H2Error.refusedStream) user?.onTargetRefused(now)
-    else user?.onTargetReset(code, byPeer, now)
+    const ended = stream.user!
+    this.onStreamOver(ended, now)
+    if (code === H2Error.refusedStream) ended.end()?.onTargetRefused(now)
+    else ended.end()?.onTargetReset(code, byPeer, now)
   }
 
   onStreamDrained(stream: H2Stream<TargetStream>, now: number): void {
@@ -167,9 +199,9 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
     this.#output.sendSoon()
   }
 
-  onSessionError(): void {
+  onSessionError(_code: number, _text: string, now: number): void {
     this.#output.send()
-    this.retire()
+    this.#giveUp('HTTP2_BROKEN', now)
   }
 
   // What follows is for the streams.
@@ -186,18 +218,24 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
     return streams
   }
 
-  #endWaiting(code: string, now: number): void {
-    for (const { user } of this.#takeWaiting()) user?.onTargetUnreachable(code, now)
+  /** Closes the connection, and those that wait for it are told why it is of no use. */
+  #giveUp(failure: TlsFailure | Http2Failure, now: number): void {
+    const waiting = this.#takeWaiting()
+    this.retire()
+    for (const stream of waiting) stream.end()?.onTargetUnreachable(failure, now)
   }
 
   #endStreams(code: string | null, now: number): void {
-    for (const { user: stream } of [...this.session.streams.values()]) stream!.user?.onTargetClosed(code, now)
+    const begun = [...this.session.streams.values()].map(({ user }) => user!)
+    for (const stream of [...this.#takeWaiting(), ...begun]) stream.end()?.onTargetClosed(code, now)
   }
 }
 
 /** One request's share of a connection. It may be had before the connection is open; `onTargetConnected` follows then. */
 export class TargetStream {
   readonly connection: H2TargetConnection
+  /** The connection was opened for it. */
+  isFirst = false
   user: TargetStreamUser | null
   /** When a byte of the stream last went either way. */
   lastActivity: number
@@ -227,6 +265,13 @@ export class TargetStream {
     return this.#stream !== null
   }
 
+  /** @returns who is to be told that it is over, by whoever asks: nobody hears of it twice */
+  end(): TargetStreamUser | null {
+    const { user } = this
+    this.user = null
+    return user
+  }
+
   touch(now: number): this {
     this.lastActivity = now
     return this
@@ -243,7 +288,11 @@ export class TargetStream {
     this.connection.session.endHead(this.#stream!, isEnd)
   }
 
-  sendTrailers(): void {
+  /** @param trailers fields as they are written, which end the request */
+  sendTrailers(trailers: ByteWriter): void {
+    const out = this.connection.session.beginHead()
+    out.reserve(trailers.length)
+    out.copy(trailers.bytes, 0, trailers.length)
     this.connection.session.endHead(this.#stream!, true)
   }
 
@@ -281,13 +330,24 @@ export class TargetStream {
   }
 }
 
-/** Takes a stream of the first connection that has one, or opens a connection. */
-export function acquireStream(net: NetContext, target: Target, user: TargetStreamUser): TargetStream {
+/**
+ * Takes a stream of the first connection that has one, or opens a connection.
+ *
+ * @param except a connection that is of no use for this request
+ */
+export function acquireStream(
+  net: NetContext,
+  target: Target,
+  user: TargetStreamUser,
+  except: H2TargetConnection | null,
+): TargetStream {
   for (const connection of target.h2Connections) {
-    const stream = connection.openStream(user)
+    const stream = connection === except ? null : connection.openStream(user)
     if (stream !== null) return stream
   }
   const connection = new H2TargetConnection(net, target)
   target.h2Connections.push(connection)
-  return connection.openStream(user)!
+  const stream = connection.openStream(user)!
+  stream.isFirst = true
+  return stream
 }

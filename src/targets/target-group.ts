@@ -2,6 +2,7 @@
 
 import { assertNever } from '../base/assert.ts'
 import type { TargetGroupArn } from '../model/arns.ts'
+import { h2TargetStreamsMax } from '../model/limits.ts'
 import { formatAddress, type ProtocolVersion, type TargetGroupAttributes } from '../model/resources.ts'
 import type { SnapshotTarget, SnapshotTargetGroup } from '../model/snapshot.ts'
 import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
@@ -21,6 +22,8 @@ export class Target {
   readonly idle: TargetConnection[] = []
   /** Those that speak HTTP/2 and take requests. */
   readonly h2Connections: H2TargetConnection[] = []
+  /** How many requests may wait for a new one of those: as many as the latest turned out to take at once. */
+  h2StreamsMax = h2TargetStreamsMax
   readonly protocolVersion: ProtocolVersion
   /** False once it was deregistered: what is in flight may end, nothing is kept. */
   isRegistered = true

@@ -49,6 +49,8 @@ export type TlsFailure =
   | 'TLS_HANDSHAKE_FAILURE'
   /** Alert `protocol_version`, or the target chose a version that was not offered. */
   | 'TLS_PROTOCOL_VERSION'
+  /** Alert `no_application_protocol`, or no choice where `h2` was offered in ALPN. */
+  | 'TLS_NO_HTTP2'
   /** Any other alert. */
   | 'TLS_ALERT'
   /** What came was no TLS at all. */
@@ -72,6 +74,7 @@ export function tlsFailure(code: string | null): TlsFailure | null {
   if (code.endsWith('_ALERT_HANDSHAKE_FAILURE')) return 'TLS_HANDSHAKE_FAILURE'
   if (code.endsWith('_ALERT_INSUFFICIENT_SECURITY')) return 'TLS_HANDSHAKE_FAILURE'
   if (code.endsWith('_ALERT_PROTOCOL_VERSION') || code === 'ERR_SSL_UNSUPPORTED_PROTOCOL') return 'TLS_PROTOCOL_VERSION'
+  if (code.endsWith('_ALERT_NO_APPLICATION_PROTOCOL')) return 'TLS_NO_HTTP2'
   // Alerts that came with extensions, such as unrecognized_name, have names without the word.
   if (code.includes('_ALERT_') || code.startsWith('ERR_SSL_TLSV1_')) return 'TLS_ALERT'
   return code === 'ERR_SSL_WRONG_VERSION_NUMBER' ? 'TLS_NOT_TLS' : 'TLS_MALFORMED'

@@ -6,15 +6,28 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { H2Error } from '../../src/http/h2.ts'
 import type { FaultCode } from '../../src/model/faults.ts'
-import { responseHeadBytesMax } from '../../src/model/limits.ts'
+import { connectTimeoutMs, responseHeadBytesMax } from '../../src/model/limits.ts'
 import { FaultTests } from '../support/fault-tests.ts'
 import { fullListener } from '../support/full-listener.ts'
-import { END_STREAM, get as h2Get, headers, rstStream, settings } from '../support/h2-frames.ts'
+import {
+  data,
+  END_STREAM,
+  type Fields,
+  get as h2Get,
+  headers,
+  literals,
+  ok,
+  rstStream,
+  settings,
+} from '../support/h2-frames.ts'
+import { longHeaders, type RawH2Client } from '../support/h2-raw-client.ts'
+import { answersFrames, maxConcurrentStreams, speaksHttp2 } from '../support/h2-scripts.ts'
 import type { Script } from '../support/misbehaving-target.ts'
 import { errorPage } from '../support/pages.ts'
 import { refusedPort } from '../support/refused-port.ts'
-import { startScene } from '../support/scene.ts'
+import { type Scene, startScene } from '../support/scene.ts'
 import * as scripts from '../support/target-scripts.ts'
 import {
   alert,
@@ -510,60 +523,111 @@ test('a target that takes no more of a long upload is a 504; the rest is read, a
   assert.equal((await client.readResponse()).status, 503)
 })
 
-/** Begins as a server of HTTP/2 does and goes on with these frames, once a request may have come. */
-function speaksHttp2(...frames: readonly Buffer[]): Script {
-  return async connection => {
-    await connection.hears()
-    await caughtUp()
-    await connection.send(Buffer.concat(frames))
-    await connection.drain()
-  }
+// --- In HTTP/2; variants are in `h2-target-faults.test.ts` ---
+const withHttp2 = { protocolVersion: 'HTTP2' } as const
+const withHttp2OverTls = { groupProtocol: 'HTTPS', protocolVersion: 'HTTP2' } as const
+
+async function askOnStream(client: RawH2Client): Promise<void> {
+  await client.send(headers(1, h2Get, END_STREAM))
 }
 
-const http2Failures: readonly (readonly [fault: FaultCode, how: string, script: Script])[] = [
-  ['targetStreamReset', 'a target that resets the stream is a 502', speaksHttp2(settings(), rstStream(1, 2))],
+/** Waits for the answer, and has its line. */
+async function streamLine(scene: Scene, client: RawH2Client, times: string, status = 502) {
+  const lines = await client.answer(1)
+  assert.match(lines[0]!, new RegExp(`^HEADERS 1 :status=${status} server=awselb/2.0 `))
+  const bytes = `${9 + literals(h2Get).length} ${client.answerBytes(1)}`
+  return { target: scene.targetAddress, times, statuses: `${status} -`, bytes }
+}
+
+const withoutHttp2: readonly (readonly [how: string, script: Script])[] = [
+  ['a TLS target that chooses nothing in ALPN is a 502', overTls(scripts.answering())],
   [
-    'targetProtocolError',
-    'a target that speaks HTTP/1.1 where HTTP/2 was agreed on is a 502',
-    speaksHttp2(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')),
+    'a TLS target that refuses all that it is offered in ALPN is a 502',
+    overTls(scripts.answering(), { ALPNProtocols: ['http/1.1'] }),
   ],
+  ['the alert no_application_protocol by itself is a 502', answersHello(alert(120))],
 ]
 
-for (const [fault, how, script] of http2Failures) {
-  tests.provokesOnStream(fault, how, { targets: [script], protocolVersion: 'HTTP2' }, async (scene, client) => {
-    await client.send(headers(1, h2Get, END_STREAM))
-    await client.answer(1)
+for (const [how, script] of withoutHttp2) {
+  tests.provokesOnStream('targetTlsNoHttp2', how, { ...withHttp2OverTls, targets: [script] }, async (scene, client) => {
+    await askOnStream(client)
     return {
       answer: null,
-      line: {
-        target: scene.targetAddress,
-        times: '0.000 0.000 -1',
-        statuses: '502 -',
-        bytes: `${headers(1, h2Get).length} 192`,
-      },
+      line: await streamLine(scene, client, '-1 -1 -1'),
       counters: badGateway,
-      targetCounters: { faults: 1 },
+      targetCounters: { ...failed, TargetTLSNegotiationErrorCount: 1 },
     }
   })
 }
 
 tests.provokesOnStream(
-  'targetTlsNoHttp2',
-  'a target that does not choose HTTP/2 in ALPN is a 502',
-  { targets: [overTls(scripts.answering())], groupProtocol: 'HTTPS', protocolVersion: 'HTTP2' },
+  'targetHttp2Timeout',
+  'a target that accepts the connection and says nothing for 10 s is a 504',
+  { ...withHttp2, targets: [connection => connection.drain()] },
   async (scene, client) => {
-    await client.send(headers(1, h2Get, END_STREAM))
-    await client.answer(1)
+    await askOnStream(client)
+    await scene.target.acceptedConnections(1)
+    await caughtUp()
+    scene.plane.clock.advance(connectTimeoutMs)
+    const line = await streamLine(scene, client, '-1 -1 -1', 504)
+    await scene.target.closedConnections()
+    return { answer: null, line: { ...line, endedMs: 10_000 }, counters: timedOut, targetCounters: failed }
+  },
+)
+
+tests.provokesOnStream(
+  'targetTakesNoStreams',
+  'a target that allows no requests at all is a 502, and its connection is not kept',
+  { ...withHttp2, targets: [speaksHttp2(peer => peer.connection.drain(), settings([maxConcurrentStreams, 0]))] },
+  async (scene, client) => {
+    await askOnStream(client)
+    const line = await streamLine(scene, client, '-1 -1 -1')
+    await scene.target.closedConnections()
+    return { answer: null, line, counters: badGateway, targetCounters: failed }
+  },
+)
+
+tests.provokesOnStream(
+  'targetStreamReset',
+  'a target that resets the stream before it answers is a 502',
+  { ...withHttp2, targets: [answersFrames(id => [rstStream(id, H2Error.internalError)])] },
+  async (scene, client) => {
+    await askOnStream(client)
+    const line = await streamLine(scene, client, '0.000 0.000 -1')
+    return { answer: null, line, counters: badGateway, targetCounters: failed }
+  },
+)
+
+tests.provokesOnStream(
+  'targetProtocolError',
+  'a target that sends a body without a head is a 502',
+  { ...withHttp2, targets: [answersFrames(id => [data(id, 'body', END_STREAM)])] },
+  async (scene, client) => {
+    await askOnStream(client)
+    const line = await streamLine(scene, client, '0.000 0.000 -1')
+    return { answer: null, line, counters: badGateway, targetCounters: failed }
+  },
+)
+
+const largeTrailers: Fields = Array.from({ length: 3 }, (_, i) => [`x-trailer-${i}`, 'a'.repeat(12_000)] as const)
+
+tests.provokesOnStream(
+  'responseTrailersTooLarge',
+  'trailers of more than 32 K break the response off: half of them would say something else',
+  {
+    ...withHttp2,
+    targets: [answersFrames(id => [headers(id, ok), data(id, 'body'), longHeaders(id, largeTrailers, END_STREAM)])],
+  },
+  async (scene, client) => {
+    await askOnStream(client)
+    const lines = await client.answer(1)
+    assert.deepEqual(lines.slice(1), ['DATA 1 "body"', 'RST_STREAM 1 internalError'])
+    const bytes = `${9 + literals(h2Get).length} ${client.answerBytes(1)}`
     return {
       answer: null,
-      line: {
-        target: scene.targetAddress,
-        times: '-1 -1 -1',
-        statuses: '502 -',
-        bytes: `${headers(1, h2Get).length} 192`,
-      },
-      counters: badGateway,
-      targetCounters: { faults: 1, TargetTLSNegotiationErrorCount: 1 },
+      line: { target: scene.targetAddress, times: '0.000 0.000 0.000', statuses: '200 200', bytes },
+      counters: { RequestCount: 1 },
+      targetCounters: { ...failed, HTTPCode_Target_2XX_Count: 1 },
     }
   },
 )

@@ -54,7 +54,8 @@ export async function responseH2(stream: ClientHttp2Stream): Promise<H2Response>
     trailers = fields
   })
   stream.on('data', (piece: Buffer) => pieces.push(piece))
-  if (!stream.closed || !stream.destroyed) await within(once(stream, 'close'), () => 'a stream to end')
+  const closed = new Promise<void>(resolve => stream.once('close', resolve))
+  await within(closed, () => 'a stream to end')
   const status = Number((headers as { ':status'?: number })[':status'] ?? 0)
   return { status, headers, body: Buffer.concat(pieces), trailers, code: stream.rstCode ?? 0 }
 }

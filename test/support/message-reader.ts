@@ -70,6 +70,11 @@ export class MessageReader {
     return { startLine, headers, body: found.body, trailers: found.trailers, raw: this.#take(found.end) }
   }
 
+  async readBytes(size: number, awaited: string): Promise<Buffer> {
+    await this.#atLeast(size, awaited)
+    return this.#take(size)
+  }
+
   /** Everything until the peer ends its side. */
   async readToEnd(awaited: string): Promise<{ readonly bytes: Buffer; readonly ending: Ending }> {
     while (await this.#more(awaited));

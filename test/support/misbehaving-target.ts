@@ -122,6 +122,12 @@ export class MisbehavingTarget {
   }
 }
 
+export type ServerTlsOptions = SecureContextOptions & {
+  /** A peer without a certificate is refused. */
+  readonly requestCert?: boolean
+  readonly ALPNProtocols?: readonly string[]
+}
+
 type Listener = {
   readonly onRequest: (request: ReceivedRequest) => void
   readonly onUnfinished: (bytes: Buffer) => void
@@ -151,14 +157,15 @@ export class TargetConnection {
    *
    * @returns null when the handshake failed: the connection is gone then
    */
-  async startTls(options: SecureContextOptions & { readonly requestCert?: boolean }): Promise<TLSSocket | null> {
-    const { requestCert = false } = options
+  async startTls(options: ServerTlsOptions): Promise<TLSSocket | null> {
+    const { requestCert = false, ALPNProtocols = [] } = options
     const secureContext = createSecureContext(options)
     const socket = new TLSSocket(this.#accepted, {
       isServer: true,
       secureContext,
       requestCert,
       rejectUnauthorized: true,
+      ...(ALPNProtocols.length > 0 && { ALPNProtocols: [...ALPNProtocols] }),
     })
     const settled = Promise.withResolvers<boolean>()
     socket.once('secure', () => settled.resolve(true))
@@ -173,6 +180,16 @@ export class TargetConnection {
   /** Resolves when the peer has said something, which stays unread, or has closed. */
   async hears(): Promise<void> {
     await this.#reader.hasMore('a first byte')
+  }
+
+  /** Exactly so many bytes; null when the peer closed before. Waits as long as it takes. */
+  async read(size: number): Promise<Buffer | null> {
+    try {
+      return await this.#reader.readBytes(size, `${size} bytes`)
+    } catch (error) {
+      if (!(error instanceof EndedEarly)) throw error
+      return null
+    }
   }
 
   /** The next request with its whole body; null when the peer closed instead, even midway. Waits as long as it takes. */

@@ -1,16 +1,14 @@
 /** What targets do over TLS, and instead of it, as scripts for `startTarget`; and how a scene comes to speak TLS. */
 
 import type { TestContext } from 'node:test'
-import type { SecureContextOptions, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { backendPolicy } from '../../src/model/ssl-policies.ts'
 import { TargetRegistry } from '../../src/targets/target-group.ts'
 import { makeCertificate } from './certificates.ts'
-import type { Script } from './misbehaving-target.ts'
+import type { Script, ServerTlsOptions } from './misbehaving-target.ts'
 import { type Scene, type SceneOptions, startScene } from './scene.ts'
 
-export type TlsOptions = SecureContextOptions & {
-  /** A peer without a certificate is refused. */
-  readonly requestCert?: boolean
+export type TlsOptions = ServerTlsOptions & {
   /** Sees each connection once its handshake is complete. */
   readonly onSecure?: (socket: TLSSocket) => void
 }

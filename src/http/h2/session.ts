@@ -81,6 +81,8 @@ const fields = new FieldBlock()
 export class H2Session<User> {
   /** Client role: how many streams the peer takes at once. Until it says so, as many as it should (RFC 9113, 6.5.2). */
   peerMaxConcurrentStreams = 100
+  /** What the peer begins with has come: its bounds are known. */
+  hasPeerSettings = false
   /** We have said that no more streams are taken, or the peer has. */
   isGoingAway = false
   /** Requests begun on this session. */
@@ -236,9 +238,9 @@ export class H2Session<User> {
     this.#announce()
   }
 
-  /** RST_STREAM. Nothing more is told of the stream. */
+  /** RST_STREAM, unless both directions are over. Nothing more is told of the stream. */
   reset(stream: H2Stream<User>, code: number): void {
-    if (stream.isClosed) return
+    if (stream.isClosed || (stream.hasEnded && stream.isEndSent)) return
     this.#prepare()
     // A stream that the peer does not know of yet needs no reset.
     if (this.#isServer || stream.isHeadSent) this.#outbox.writeWord(FrameType.rstStream, stream.id, code)
@@ -450,9 +452,10 @@ export class H2Session<User> {
     const isEnd = this.#blockIsEnd
     const status = checkResponse(fields, isEnd)
     stream.hasHead = status === -1 || status >= 200
+    if (!stream.hasHead) return this.#tellHead(stream, -1)
     // These have no data, and may say how much another answer would have (RFC 9110, section 8.6).
-    const isBare = !stream.hasHead || stream.answersHead || status === 204 || status === 304
-    const contentLength = isBare ? -1 : fields.contentLength
+    const isBare = stream.answersHead || status === 204 || status === 304
+    const contentLength = isBare ? 0 : fields.contentLength
     if (isEnd && contentLength > 0) fields.fail(lengthText)
     return this.#tellHead(stream, contentLength)
   }
@@ -642,6 +645,7 @@ export class H2Session<User> {
           if (value < framePayloadMax || value > maxFrameSizeMax) return sessionFaults.setting
       }
     }
+    this.hasPeerSettings = true
     this.#outbox.writeSettingsAck()
     return this.#changeSendWindows(sendWindow) ?? this.#spendReply()
   }
