@@ -74,6 +74,7 @@ export type FaultStatus = {
 
 const shownCounters: readonly LoadBalancerCounter[] = [
   'RequestCount',
+  'GrpcRequestCount',
   'NewConnectionCount',
   'HTTP_Fixed_Response_Count',
   'HTTP_Redirect_Count',

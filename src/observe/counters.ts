@@ -13,6 +13,7 @@ export const loadBalancerCounters = [
   /** Finished exchanges of every kind, refused ones included. */
   'exchanges',
   'RequestCount',
+  'GrpcRequestCount',
   'NewConnectionCount',
   'RejectedConnectionCount',
   'receivedBytes',

@@ -379,7 +379,8 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   onTargetReset(code: number, byTarget: boolean, now: number): void {
     const exchange = this.#exchange!
     exchange.targetStream = null
-    this.#resetCode = code
+    // Some clients take a reset without an error for the end of a whole response, which this is not.
+    if (code !== H2Error.noError) this.#resetCode = code
     targetLost(exchange, byTarget ? 'targetStreamReset' : 'targetProtocolError', now)
   }
 

@@ -65,7 +65,11 @@ function count(exchange: Exchange, row: FaultRow | null): void {
     counters.countLoadBalancer(slot, LoadBalancerColumn.DesyncMitigationMode_NonCompliant_Request_Count, 1)
   }
   const { target } = exchange
-  if (target !== null) counters.countLoadBalancer(slot, LoadBalancerColumn.RequestCount, 1)
+  if (target !== null) {
+    counters.countLoadBalancer(slot, LoadBalancerColumn.RequestCount, 1)
+    // That one without a target counts in neither is documented for RequestCount, and assumed here.
+    if (exchange.isGrpc) counters.countLoadBalancer(slot, LoadBalancerColumn.GrpcRequestCount, 1)
+  }
   if (exchange.fault !== null) counters.countFault(slot, exchange.fault)
   if (row?.metrics.includes('HTTP_Redirect_Url_Limit_Exceeded_Count')) {
     counters.countLoadBalancer(slot, LoadBalancerColumn.HTTP_Redirect_Url_Limit_Exceeded_Count, 1)

@@ -195,6 +195,7 @@ test('a target that breaks the protocol spoils the streams of that connection on
 
 const cuts: readonly (readonly [what: string, framesFor: (id: number) => readonly Buffer[], code: number])[] = [
   ['resets the stream', id => [rstStream(id, NGHTTP2_CANCEL)], NGHTTP2_CANCEL],
+  ['resets the stream without an error', id => [rstStream(id, NGHTTP2_NO_ERROR)], NGHTTP2_INTERNAL_ERROR],
   ['refuses what it has begun to answer', id => [rstStream(id, NGHTTP2_REFUSED_STREAM)], NGHTTP2_INTERNAL_ERROR],
   ['sends more than it said', id => [data(id, 'and more', END_STREAM)], NGHTTP2_PROTOCOL_ERROR],
   ['sends less than it said', id => [data(id, 'l', END_STREAM)], NGHTTP2_PROTOCOL_ERROR],

@@ -5,11 +5,16 @@
  */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { constants, type ServerHttp2Stream } from 'node:http2'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { askH2, beginH2, connectH2, responseH2 } from '../support/h2-client.ts'
 import { startH2Scene } from '../support/h2-scene.ts'
 import { answeringH2, bodyOf, echoesH2, type H2Handler, type H2Target } from '../support/h2-target.ts'
+import { startTarget } from '../support/misbehaving-target.ts'
+import { logFields } from '../support/plane.ts'
+import * as scripts from '../support/target-scripts.ts'
 import { caughtUp, until } from '../support/turns.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants
@@ -20,6 +25,71 @@ const silent: H2Handler = () => {}
 /** Resolves with the statuses of that many requests, sent at once. */
 function ask(client: Parameters<typeof beginH2>[0], count: number) {
   return Promise.all(Array.from({ length: count }, () => askH2(client)))
+}
+
+// --- What goes together ---
+
+const requests = {
+  'HTTP/2 GET': { ':method': 'GET' },
+  'HTTP/2 POST': { ':method': 'POST' },
+  gRPC: { ':method': 'POST', 'content-type': 'application/grpc' },
+  'gRPC of a kind': { ':method': 'POST', 'content-type': 'application/grpc+proto' },
+}
+
+/** By the table of the documentation, that of target groups' protocol versions. */
+const served: Readonly<Record<'HTTP1' | 'HTTP2' | 'GRPC', readonly (keyof typeof requests)[]>> = {
+  HTTP1: ['HTTP/2 GET', 'HTTP/2 POST'],
+  HTTP2: ['HTTP/2 GET', 'HTTP/2 POST', 'gRPC', 'gRPC of a kind'],
+  GRPC: ['HTTP/2 POST', 'gRPC', 'gRPC of a kind'],
+}
+
+for (const protocolVersion of ['HTTP1', 'HTTP2', 'GRPC'] as const) {
+  test(`a group of ${protocolVersion} serves what goes with it, and all else is a 464 that no target sees`, async t => {
+    const http1 = protocolVersion === 'HTTP1' ? [await startTarget(scripts.answering())] : []
+    t.after(() => Promise.all(http1.map(each => each.close())))
+    const addresses = http1.map(({ port }) => ({ id: '127.0.0.1', port }))
+    const { scene, client } = await startH2Scene(t, answeringH2(''), {
+      protocolVersion,
+      ...(addresses.length > 0 && { addresses }),
+    })
+    let refused = 0
+    for (const [i, [what, headers]] of Object.entries(requests).entries()) {
+      const isServed = served[protocolVersion].includes(what as keyof typeof requests)
+      const { status, body, headers: answer } = await askH2(client, headers)
+      assert.equal(status, isServed ? 200 : 464, what)
+      await scene.recorded(i + 1)
+      const fields = logFields(await scene.line(i))
+      assert.deepEqual([fields[1], fields[9]], [what.startsWith('gRPC') ? 'grpcs' : 'h2', `${status}`])
+      if (isServed) continue
+      refused++
+      assert.deepEqual([body.length, answer['content-length']], [0, '0'])
+      assert.deepEqual(
+        [fields[5], fields[6], fields[7], fields[8], fields[10], fields[23]],
+        ['-', '-1', '-1', '-1', '-', 'forward'],
+      )
+    }
+    const http1Client = await secureHttp1(t, scene.plane.port)
+    const first = await http1Client('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert.match(first, protocolVersion === 'HTTP1' ? /^HTTP\/1\.1 200 / : /^HTTP\/1\.1 464 \r\n/)
+    if (protocolVersion !== 'HTTP1') refused++
+    const { counters } = scene.plane
+    assert.equal(counters.fault(0, 'protocolVersionMismatch'), refused)
+    assert.equal(counters.loadBalancer(0, 'HTTPCode_ELB_4XX_Count'), refused)
+    assert.equal(counters.loadBalancer(0, 'RequestCount'), 5 - refused)
+    assert.equal(counters.loadBalancer(0, 'GrpcRequestCount'), protocolVersion === 'HTTP1' ? 0 : 2)
+  })
+}
+
+/** @returns what brings the first piece of an answer, over HTTP/1.1 in TLS */
+async function secureHttp1(t: TestContext, port: number): Promise<(request: string) => Promise<string>> {
+  const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false, servername: 'a.example' })
+  t.after(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  return async request => {
+    socket.write(request)
+    const [bytes] = (await once(socket, 'data')) as [Buffer]
+    return bytes.toString()
+  }
 }
 
 // --- Connections ---

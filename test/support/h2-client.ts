@@ -9,7 +9,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2'
 import type { TestContext } from 'node:test'
-import { within } from './deadline.ts'
+import { deadlineMs, within } from './deadline.ts'
 
 /** It ends with its test. */
 export async function connectH2(t: TestContext, port: number): Promise<ClientHttp2Session> {
@@ -43,7 +43,7 @@ export function beginH2(
 }
 
 /** @returns what the stream brought until it closed; of one that was reset before its head, the status is 0 */
-export async function responseH2(stream: ClientHttp2Stream): Promise<H2Response> {
+export async function responseH2(stream: ClientHttp2Stream, limitMs = deadlineMs): Promise<H2Response> {
   let headers: IncomingHttpHeaders = {}
   let trailers: IncomingHttpHeaders | null = null
   const pieces: Buffer[] = []
@@ -55,7 +55,7 @@ export async function responseH2(stream: ClientHttp2Stream): Promise<H2Response>
   })
   stream.on('data', (piece: Buffer) => pieces.push(piece))
   const closed = new Promise<void>(resolve => stream.once('close', resolve))
-  await within(closed, () => 'a stream to end')
+  await within(closed, () => 'a stream to end', limitMs)
   const status = Number((headers as { ':status'?: number })[':status'] ?? 0)
   return { status, headers, body: Buffer.concat(pieces), trailers, code: stream.rstCode ?? 0 }
 }

@@ -27,15 +27,21 @@ export class PatternCheck {
   }
 }
 
-/** Writes that many bytes of the pattern, as fast as the socket takes them. */
+/** Writes that many bytes of the pattern, as fast as they are taken. */
 export class PatternSource {
-  /** What the socket has taken. */
+  /** What was taken. */
   byteCount = 0
+  readonly #pieceBytes: number
 
-  async writeTo(socket: Writable, length: number): Promise<void> {
+  /** @param pieceBytes written at once */
+  constructor(pieceBytes = pieceBytesMax) {
+    this.#pieceBytes = pieceBytes
+  }
+
+  async writeTo(stream: Writable, length: number): Promise<void> {
     while (this.byteCount < length) {
-      const piece = patternAt(this.byteCount, Math.min(pieceBytesMax, length - this.byteCount))
-      await new Promise<void>((resolve, reject) => socket.write(piece, error => (error ? reject(error) : resolve())))
+      const piece = patternAt(this.byteCount, Math.min(this.#pieceBytes, length - this.byteCount))
+      await new Promise<void>((resolve, reject) => stream.write(piece, error => (error ? reject(error) : resolve())))
       this.byteCount += piece.length
     }
   }
