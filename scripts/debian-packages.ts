@@ -17,6 +17,7 @@ export const debianPackages = [
   { package: 'haproxy', command: 'haproxy', wantedBy: 'tests with another proxy as client; bench peer' },
   { package: 'curl', command: 'curl', wantedBy: 'tests with another HTTP client' },
   { package: 'openssl', command: 'openssl', wantedBy: 'tests with another TLS client, and of certificates' },
+  { package: 'nghttp2-client', command: 'h2load', wantedBy: 'tests of HTTP/2 under load; bench' },
 ] as const satisfies readonly DebianPackage[]
 
 export type Command = (typeof debianPackages)[number]['command']

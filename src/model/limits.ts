@@ -62,6 +62,8 @@ export const h2RepliesWaitingMax = 1000
 /** Ours: closed streams remembered by how they closed, as many as may be open; frames for them may still be on their way. */
 export const h2ClosedStreamsKept = 128
 
+/** Ours: connections to a target that may go away in front of one request. Under load, one is not always enough. */
+export const h2GoAwaysMax = 5
 /** Ours: bytes of a body that are kept until the target answers, for the case that it never looked at the request. */
 export const replayBytesMax = 64 * 1024
 

@@ -10,7 +10,7 @@ import { Field, type RequestHead, type ResponseHead } from '../http/h1.ts'
 import { type FieldBlock, H2Error, type H2Stream, writeField } from '../http/h2.ts'
 import { readRequestFields } from '../http/h2-heads.ts'
 import type { FaultCode } from '../model/faults.ts'
-import { exchangesPooledMax, replayBytesMax } from '../model/limits.ts'
+import { exchangesPooledMax, h2GoAwaysMax, replayBytesMax } from '../model/limits.ts'
 import { Pause } from '../net/connection.ts'
 import type { LoggedTls } from '../observe/access-log.ts'
 import { TargetColumn } from '../observe/counters.ts'
@@ -58,7 +58,8 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   #held: ByteWriter | null = null
   /** What goes out before it, for the second time. */
   #again: ByteWriter | null = null
-  #isSentAgain = false
+  /** How often it was sent to a target that never looked at it. */
+  #refusals = 0
   /** What was sent of it to a target that may yet refuse the whole request. */
   #sent: ByteWriter | null = null
   /** No target has answered, and all that was sent is still here. */
@@ -389,16 +390,19 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     this.#takeStream(exchange, exchange.target!, exchange.targetStream, now)
   }
 
-  /** Nothing of the request was looked at, so it is sent again, once, on another connection. */
+  /**
+   * Nothing of the request was looked at, so it is sent again, on another connection: once where the target may have
+   * too much to do, and more often where connections merely come to their end.
+   */
   onTargetRefused(now: number): void {
     const exchange = this.#exchange!
-    const refused = exchange.targetStream
-    if (!this.#isSentKept || this.#isSentAgain) {
+    const refused = exchange.targetStream!
+    const refusalsMax = refused.isGoingAway ? h2GoAwaysMax : 1
+    if (!this.#isSentKept || ++this.#refusals > refusalsMax) {
       exchange.targetStream = null
       targetLost(exchange, 'targetStreamReset', now)
       return
     }
-    this.#isSentAgain = true
     this.#again = this.#sent
     this.#sent = null
     this.resume(Pause.congestion)

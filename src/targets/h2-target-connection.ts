@@ -254,6 +254,11 @@ export class TargetStream {
     return this.#stream !== null
   }
 
+  /** The target takes nothing more on the connection. */
+  get isGoingAway(): boolean {
+    return this.connection.session.isGoingAway
+  }
+
   get isCongested(): boolean {
     return this.#stream?.isCongested === true
   }
