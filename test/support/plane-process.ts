@@ -10,17 +10,18 @@ import type { FromPlaneProcess } from './plane.test-process.ts'
 const gibibyte = 2 ** 30
 const grownMbMax = 80
 
-/** Has a gibibyte exchanged, behind some bytes that make everything as large as it usually is. */
+/** Has that much exchanged, behind some bytes that make everything as large as it usually is. */
 export async function keepsMemory(
   t: TestContext,
   config: string,
   exchange: (port: number, bytes: number) => Promise<void>,
+  size = gibibyte,
 ): Promise<void> {
   const plane = new PlaneProcess(t, config)
   await plane.start()
   await exchange(plane.port, 2 ** 24)
   const before = await plane.peakRssBytes()
-  await exchange(plane.port, gibibyte)
+  await exchange(plane.port, size)
   const grownMb = ((await plane.peakRssBytes()) - before) / 2 ** 20
   t.diagnostic(`peak memory grew by ${grownMb.toFixed(1)} MB`)
   assert.ok(grownMb < grownMbMax, `grew by ${grownMb.toFixed(1)} MB`)
