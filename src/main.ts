@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { Command, InvalidArgumentError } from 'commander'
 import { systemClock } from './base/clock.ts'
+import { checkedGroups } from './control/checked-groups.ts'
 import { type Config, type ConfigProblem, type ConfigResult, formatProblem, loadConfig } from './control/config.ts'
 import { quickConfig } from './control/config-quick.ts'
 import { CookieKeys } from './control/cookie-keys.ts'
@@ -21,6 +22,7 @@ import { AnomalyDetector, type TargetReading } from './health/anomaly-detector.t
 import { HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
 import type { Listener, Resources } from './model/resources.ts'
+import type { Snapshot } from './model/snapshot.ts'
 import { TargetStates } from './model/target-states.ts'
 import { sslPolicyLimits } from './net/accept-tls.ts'
 import { whyNotFree } from './net/port-check.ts'
@@ -29,7 +31,7 @@ import { randomName } from './observe/log-files.ts'
 import { sharesPorts, Workers } from './proxy/workers.ts'
 import { Display } from './ui/cli/display.ts'
 import { localCertificateLines, waysToTrust } from './ui/cli/local-certificate-text.ts'
-import { runStatus } from './ui/cli/status.ts'
+import { runStatus, type StatusOptions } from './ui/cli/status.ts'
 import { runValidate } from './ui/cli/validate.ts'
 
 const defaultApiPort = 4580
@@ -116,9 +118,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     .command('status')
     .description('Show targets, traffic and the last faults of a running load balancer.')
     .option('--json', 'print everything as JSON', false)
+    .option('--history', 'what the targets went through, as well: changes of their state and why', false)
     .option('--api-port <port>', 'the API port it was started with', parsePort, defaultApiPort)
     .addHelpText('after', examples('openalb status', "openalb status --json | jq '.targetGroups[].targets'"))
-    .action(async (options: { json: boolean; apiPort: number }) => {
+    .action(async (options: StatusOptions) => {
       exitCode = await runStatus(options)
     })
   try {
@@ -186,6 +189,7 @@ class Running {
   #localCertificate: LocalCertificate | null = null
   /** In force. */
   #config: Config | null = null
+  #snapshot: Snapshot | null = null
   /** One change at a time. */
   #changes: Promise<void> = Promise.resolve()
 
@@ -201,7 +205,10 @@ class Running {
       clock: systemClock,
       states: this.#states,
       cookieKeys: () => this.#cookieKeys!.keys,
-      onDrained: target => this.#workers!.cut([target.slot]),
+      onDrained: target => {
+        this.#workers!.cut([target.slot])
+        this.#applyChecks()
+      },
       onSlotFreed: (kind, slot) => {
         if (kind === 'target') this.#states.clearTarget(slot)
         for (const slab of this.#workers!.slabs) {
@@ -248,7 +255,7 @@ class Running {
       logFolder: logs.folder,
     })
     this.#reporter = reporter
-    this.#server = await startStatusServer(apiPort, () => reporter.status())
+    this.#server = await startStatusServer(apiPort, withHistory => reporter.status(withHistory))
     await this.#publish(config)
   }
 
@@ -327,17 +334,8 @@ class Running {
     this.#publisher.commit(resources)
     this.#config = config
     this.#reporter!.snapshot = snapshot.number
-    const used = usedGroups(resources)
-    this.#checker.apply(
-      resources.targetGroups.map(({ arn, name, healthCheck, attributes }, i) => ({
-        arn,
-        name,
-        healthCheck,
-        isInUse: used.has(arn),
-        slowStartSeconds: attributes.slowStartSeconds,
-        targets: snapshot.targetGroups[i]!.targets,
-      })),
-    )
+    this.#snapshot = snapshot
+    this.#applyChecks()
     this.#detector.apply(snapshot.targetGroups)
   }
 
@@ -350,6 +348,11 @@ class Running {
     const secured = await withLocalCertificate(resources, options)
     this.#localCertificate = secured.local
     return secured.resources
+  }
+
+  #applyChecks(): void {
+    const { resources, draining } = this.#publisher
+    this.#checker.apply(checkedGroups(resources, this.#snapshot!, draining))
   }
 
   #readTarget(slot: number): TargetReading {
@@ -501,15 +504,6 @@ function tlsLimits({ loadBalancers }: Resources): string[] {
 
 function localUrl({ bindPort }: Listener): string {
   return `https://localhost:${bindPort}/`
-}
-
-function usedGroups({ loadBalancers }: Resources): Set<string> {
-  const actions = loadBalancers.flatMap(({ listeners }) =>
-    listeners.flatMap(({ defaultAction, rules }) => [defaultAction, ...rules.map(({ action }) => action)]),
-  )
-  return new Set(
-    actions.flatMap(action => (action.type === 'forward' ? action.targetGroups.map(({ arn }) => arn) : [])),
-  )
 }
 
 function summary({ loadBalancers, targetGroups }: Resources): string {

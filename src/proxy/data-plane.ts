@@ -9,9 +9,16 @@ import type { Clock } from '../base/clock.ts'
 import { DeadlineWheel, type Watched } from '../base/deadline-wheel.ts'
 import { resourceId, type TargetGroupArn } from '../model/arns.ts'
 import type { FaultCode } from '../model/faults.ts'
-import type { Listener, ListenerTls, ResponseHeader, RoutingAction } from '../model/resources.ts'
+import {
+  forwardedGroups,
+  type Listener,
+  type ListenerTls,
+  nodeIpOf,
+  type ResponseHeader,
+  type RoutingAction,
+} from '../model/resources.ts'
 import type { Snapshot, SnapshotLoadBalancer } from '../model/snapshot.ts'
-import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
+import { backendPolicy, backendPolicyOf, type SslPolicy } from '../model/ssl-policies.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import { TlsHandshake, TlsListener } from '../net/accept-tls.ts'
 import { Buffers } from '../net/buffers.ts'
@@ -251,7 +258,7 @@ function splitPortKey(key: string): [host: string, port: number] {
 function idleTimeouts({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => number {
   const timeouts = new Map<TargetGroupArn, number>()
   for (const { listeners, attributes } of loadBalancers) {
-    for (const arn of listeners.flatMap(targetGroupsOf)) timeouts.set(arn, attributes.idleTimeoutSeconds * 1000)
+    for (const arn of listeners.flatMap(forwardedGroups)) timeouts.set(arn, attributes.idleTimeoutSeconds * 1000)
   }
   return arn => timeouts.get(arn) ?? 0
 }
@@ -290,19 +297,8 @@ const contentOf = (tls: ListenerTls, http2: boolean): string => JSON.stringify([
 function backendPolicies({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => SslPolicy {
   const policies = new Map<TargetGroupArn, SslPolicy>()
   for (const { listeners } of loadBalancers) {
-    const policy = backendPolicy(listeners.flatMap(({ tls }) => (tls === null ? [] : [tls.sslPolicy])))
-    for (const arn of listeners.flatMap(targetGroupsOf)) policies.set(arn, policy)
+    const policy = backendPolicyOf(listeners)
+    for (const arn of listeners.flatMap(forwardedGroups)) policies.set(arn, policy)
   }
   return arn => policies.get(arn) ?? backendPolicy([])
-}
-
-function targetGroupsOf({ defaultAction, rules }: Listener): TargetGroupArn[] {
-  const actions = [defaultAction, ...rules.map(rule => rule.action)]
-  return actions.flatMap(action => (action.type === 'forward' ? action.targetGroups.map(({ arn }) => arn) : []))
-}
-
-/** All addresses of this machine are one node, known by the loopback address. */
-function nodeIpOf(address: string): string {
-  if (address === '0.0.0.0') return '127.0.0.1'
-  return address === '::' ? '::1' : address
 }

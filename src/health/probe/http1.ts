@@ -1,0 +1,90 @@
+/**
+ * A health check in HTTP/1.1: a GET, and the head of what is answered, read as strictly as the answers to clients are.
+ *
+ * Documented: GET, CRLF line ends, the User-Agent, the target's address as Host, the connection closed afterwards.
+ * From field reports or assumed: the order of the fields, `Connection` and `Accept-Encoding` and their values;
+ * redirects are not followed, and the body has no say.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
+ */
+
+import { BodyReader, ResponseHead, readResponseMeaning } from '../../http/h1.ts'
+import { responseHeadBytesMax } from '../../model/limits.ts'
+import { BodyStart, type Dialogue, probeAcceptEncoding, probeUserAgent, type Question } from './dialogue.ts'
+import { type Judged, judgeStatus } from './judge.ts'
+
+export class Http1Dialogue implements Dialogue {
+  judged: Judged | null = null
+  problem: string | null = null
+  isDone = false
+  readonly awaited = 'complete response head'
+  readonly #question: Question
+  readonly #head = new ResponseHead()
+  #interimBytes = 0
+  /** null until the head was judged. */
+  #body: BodyReader | null = null
+  #bodyStart: BodyStart | null = null
+
+  constructor(question: Question) {
+    this.#question = question
+  }
+
+  get bodyStart(): string {
+    return this.#bodyStart?.text ?? ''
+  }
+
+  begin(send: (bytes: string) => void): void {
+    const { authority, path } = this.#question
+    send(
+      `GET ${path} HTTP/1.1\r\nHost: ${authority}\r\nConnection: close\r\n` +
+        `User-Agent: ${probeUserAgent}\r\nAccept-Encoding: ${probeAcceptEncoding}\r\n\r\n`,
+    )
+  }
+
+  read(bytes: Buffer, size: number): void {
+    const at = this.#body === null ? this.#readHead(bytes, size) : 0
+    if (this.#body !== null) this.#readBody(this.#body, bytes, at, size)
+  }
+
+  /** Interim responses announce another head; a 101 is the last one of its connection that is HTTP. */
+  #readHead(bytes: Buffer, size: number): number {
+    const head = this.#head
+    let at = 0
+    while (at < size && this.problem === null) {
+      at = head.read(bytes, at, size)
+      if (head.fault !== null) this.problem = head.faultText
+      else if (head.length > 0 && (head.statusCode >= 200 || head.statusCode === 101)) {
+        this.#judge()
+        return at
+      } else if (head.length > 0) {
+        this.#interimBytes += head.length
+        if (this.#interimBytes > responseHeadBytesMax) this.problem = 'too many interim responses'
+        head.reset()
+      }
+    }
+    return at
+  }
+
+  #judge(): void {
+    const head = this.#head
+    readResponseMeaning(head, false)
+    this.problem = head.meaning.fault
+    if (this.problem !== null) return
+    this.judged = judgeStatus(head.statusCode, this.#question.matcher)
+    this.#body = new BodyReader()
+    this.#body.start(head.meaning.bodyKind, head.meaning.contentLength, false)
+    this.isDone = this.judged.verdict.result === 'pass' || this.#body.isDone
+    if (!this.isDone) this.#bodyStart = new BodyStart()
+  }
+
+  #readBody(body: BodyReader, bytes: Buffer, from: number, to: number): void {
+    const start = this.#bodyStart
+    let at = from
+    while (start !== null && at < to && !this.isDone) {
+      at = body.read(bytes, at, to)
+      start.add(bytes, body.spanFrom, body.spanTo)
+      this.isDone = body.isDone || body.fault !== null || start.isFull
+    }
+  }
+}
