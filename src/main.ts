@@ -19,6 +19,7 @@ import { type StatusServer, startStatusServer } from './control/status-server.ts
 import { openStore } from './control/store.ts'
 import { FileWatch } from './control/watch-files.ts'
 import { AnomalyDetector, type TargetReading } from './health/anomaly-detector.ts'
+import { logHealthCheck } from './health/check-log.ts'
 import { HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
 import type { Listener, Resources } from './model/resources.ts'
@@ -28,6 +29,7 @@ import { sslPolicyLimits } from './net/accept-tls.ts'
 import { whyNotFree } from './net/port-check.ts'
 import { LogDelivery } from './observe/log-delivery.ts'
 import { randomName } from './observe/log-files.ts'
+import { WorkerLog } from './observe/log-writer.ts'
 import { sharesPorts, Workers } from './proxy/workers.ts'
 import { Display } from './ui/cli/display.ts'
 import { localCertificateLines, waysToTrust } from './ui/cli/local-certificate-text.ts'
@@ -181,6 +183,7 @@ class Running {
   #store: DatabaseSync | null = null
   #cookieKeys: CookieKeys | null = null
   #delivery: LogDelivery | null = null
+  #checkLog: WorkerLog | null = null
   #workers: Workers | null = null
   #server: StatusServer | null = null
   #reporter: StatusReporter | null = null
@@ -195,7 +198,12 @@ class Running {
 
   constructor(options: UpOptions) {
     this.#options = options
-    this.#checker = new HealthChecker({ clock: systemClock, states: this.#states, onChange: () => {} })
+    this.#checker = new HealthChecker({
+      clock: systemClock,
+      states: this.#states,
+      onChange: () => {},
+      onProbe: report => logHealthCheck(this.#checkLog!, report),
+    })
     this.#detector = new AnomalyDetector({
       clock: systemClock,
       states: this.#states,
@@ -236,6 +244,11 @@ class Running {
       onError: (path, error) => this.say(`cannot deliver ${path}: ${error.message}`),
     })
     await this.#delivery.start()
+    this.#checkLog = new WorkerLog({
+      ...logs,
+      worker: 0, // No worker writes logs of this kind, so its files are not theirs.
+      onError: (path, error) => this.say(`cannot write ${path}: ${error.message}`),
+    })
     this.#workers = new Workers({
       count: workers ?? availableParallelism(),
       states: this.#states,
@@ -310,6 +323,7 @@ class Running {
     this.#detector.close()
     this.#publisher.close()
     await this.#workers?.stop(graceMs)
+    await this.#checkLog?.close()
     this.#display?.stop()
     await this.#delivery?.close()
     await this.#server?.close()
