@@ -1,69 +1,18 @@
 import assert from 'node:assert/strict'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { makeCertificate } from '../../test/support/certificates.ts'
 import { fullListener } from '../../test/support/full-listener.ts'
-import { type MisbehavingTarget, type Script, startTarget } from '../../test/support/misbehaving-target.ts'
 import { refusedPort } from '../../test/support/refused-port.ts'
 import * as scripts from '../../test/support/target-scripts.ts'
 import * as tlsScripts from '../../test/support/tls-scripts.ts'
-import { caughtUp, until } from '../../test/support/turns.ts'
-import { ManualClock } from '../base/clock.ts'
+import { caughtUp } from '../../test/support/turns.ts'
 import { backendPolicy } from '../model/ssl-policies.ts'
 import { targetTlsOptions } from '../targets/target-tls.ts'
 import { bodyStartBytesMax } from './probe/dialogue.ts'
-import { bodyMomentMs, type ProbeOutcome, type ProbeRequest, probeAuthority, startProbe } from './probe.ts'
+import { bodyMomentMs, probeAuthority } from './probe.ts'
+import { essence, failed, late, probe, Started, scripted, tls } from './probe-test-support.ts'
 
-/** A probe under a clock that stands still until told. */
-class Started {
-  readonly clock = new ManualClock()
-  readonly outcomes: ProbeOutcome[] = []
-  readonly cancel: () => void
-
-  constructor(port: number, request: Partial<ProbeRequest> = {}) {
-    const plain: ProbeRequest = {
-      ip: '127.0.0.1',
-      port,
-      tls: null,
-      protocolVersion: 'HTTP1',
-      path: '/',
-      timeoutMs: 2000,
-      matcher: [{ from: 200, to: 200 }],
-    }
-    const probe = startProbe(this.clock, { ...plain, ...request }, outcome => this.outcomes.push(outcome))
-    this.cancel = () => probe.cancel()
-  }
-
-  async outcome(): Promise<ProbeOutcome> {
-    await until(
-      () => this.outcomes.length > 0,
-      () => 'the outcome of a probe',
-    )
-    await caughtUp()
-    assert.equal(this.outcomes.length, 1, 'a probe reports once')
-    return this.outcomes[0]!
-  }
-}
-
-async function scripted(t: TestContext, script: Script): Promise<MisbehavingTarget> {
-  const target = await startTarget(script)
-  t.after(() => target.close())
-  return target
-}
-
-async function probe(t: TestContext, script: Script, request: Partial<ProbeRequest> = {}): Promise<ProbeOutcome> {
-  return new Started((await scripted(t, script)).port, request).outcome()
-}
-
-const answer = (bytes: string): Script => scripts.sendsAfterRequest(() => bytes)
-const tls = targetTlsOptions(backendPolicy([]))
-
-/** The parts of an outcome that say why. */
-function essence({ result, statusCode, logReason, ending, stage, detail }: ProbeOutcome) {
-  return { result, statusCode, logReason, ending, stage, detail }
-}
-
-const failed = { result: 'fail', statusCode: null, logReason: 'ConnectionReset' } as const
-const late = { result: 'fail', statusCode: null, logReason: 'TimedOut', ending: 'timedOut' } as const
+const answer = (bytes: string) => scripts.sendsAfterRequest(() => bytes)
 
 describe('a health check over HTTP/1.1', () => {
   it('sends the bytes of the service', async t => {

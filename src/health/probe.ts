@@ -5,14 +5,15 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
  */
 
-import { connect, type Socket } from 'node:net'
+import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Clock, Timer } from '../base/clock.ts'
 import { type CodeRange, formatAddress, type ProtocolVersion } from '../model/resources.ts'
 import type { TargetTls } from '../targets/target-tls.ts'
 import type { Dialogue, Question } from './probe/dialogue.ts'
-import { connectionFailure, type Failure, malformed, timedOut } from './probe/failures.ts'
+import { connectionFailure, type Failure, notHttp2, timedOut } from './probe/failures.ts'
 import { Http1Dialogue } from './probe/http1.ts'
+import { Http2Dialogue } from './probe/http2.ts'
 import type { ProbeVerdict } from './state-machine.ts'
 
 export type ProbeRequest = {
@@ -43,6 +44,8 @@ export type ProbeEnding =
   /** The two could not agree, or the target refused. */
   | 'tlsFailed'
   | 'malformed'
+  /** HTTP/1.1 was all that the target wanted to speak. */
+  | 'notHttp2'
   /** We could not do it. */
   | 'internal'
 
@@ -111,7 +114,7 @@ class Probe implements RunningProbe {
     this.#startedMs = clock.now()
     this.#stageBeganMs = this.#startedMs
     this.#timer = clock.after(request.timeoutMs, () => this.timeOut())
-    this.#dialogue = new Http1Dialogue(questionOf(request))
+    this.#dialogue = dialogueFor(request)
     this.#socket = this.#open()
   }
 
@@ -120,27 +123,40 @@ class Probe implements RunningProbe {
   }
 
   cancel(): void {
+    this.#end()
+    this.#socket.destroy()
+  }
+
+  #end(): void {
     this.#isOver = true
     this.#timer.cancel()
-    this.#socket.destroy()
   }
 
   #open(): Socket {
     const { ip, port, tls } = this.#request
     const onread = { buffer: readBuffer, callback: (size: number) => this.#onBytes(size) }
     const options = { host: ip, port, noDelay: true, onread }
-    const socket = tls === null ? connect(options) : connectTls({ ...options, ...tls })
+    const socket = tls === null ? connect(options) : this.#openTls(options, tls)
     socket.once('connect', () => {
       if (tls === null) this.#begin()
       else this.#enter('tls')
     })
-    if (tls !== null) socket.once('secureConnect', () => this.#begin())
     socket.once('end', () => {
       this.#hasEnded = true
       // Within a handshake, an error follows that says so.
       if (this.#stage !== 'tls') this.#onBroken(null)
     })
     return socket.on('error', (error: NodeJS.ErrnoException) => this.#onError(error.code ?? error.name))
+  }
+
+  #openTls(options: TcpNetConnectOpts, tls: TargetTls): Socket {
+    const isHttp2 = this.#request.protocolVersion !== 'HTTP1'
+    const socket = connectTls({ ...options, ...tls, ...(isHttp2 ? { ALPNProtocols: ['h2'] } : {}) })
+    return socket.once('secureConnect', () => {
+      const chosen = socket.alpnProtocol || 'nothing'
+      if (!isHttp2 || chosen === 'h2') this.#begin()
+      else this.#fail(notHttp2(`in the TLS handshake (ALPN) it was offered h2 and chose ${chosen}`))
+    })
   }
 
   #begin(): void {
@@ -157,7 +173,7 @@ class Probe implements RunningProbe {
     const dialogue = this.#dialogue
     const wasJudged = dialogue.judged !== null
     dialogue.read(readBuffer, size)
-    if (dialogue.problem !== null) this.#fail(malformed(dialogue.problem))
+    if (dialogue.failure !== null) this.#fail(dialogue.failure)
     else if (dialogue.judged !== null) this.#onJudged(wasJudged)
     return !this.#isOver
   }
@@ -211,7 +227,10 @@ class Probe implements RunningProbe {
   }
 
   #finish(verdict: ProbeVerdict, ending: ProbeEnding, tlsAlert: string | null, detail: string): void {
-    this.cancel()
+    this.#end()
+    // A TLS target that answered is told in TLS that this is the end (RFC 8446, section 6.1).
+    if (ending === 'answered' && this.#request.tls !== null) this.#socket.destroySoon()
+    else this.#socket.destroy()
     this.#onOutcome({
       ...verdict,
       startedAtMs: this.#clock.originMs + this.#startedMs,
@@ -248,8 +267,13 @@ class Probe implements RunningProbe {
   }
 }
 
-function questionOf({ ip, port, tls, path, matcher }: ProbeRequest): Question {
-  return { scheme: tls === null ? 'http' : 'https', authority: probeAuthority(ip, port, tls !== null), path, matcher }
+function dialogueFor({ ip, port, tls, protocolVersion, path, matcher }: ProbeRequest): Dialogue {
+  const isSecure = tls !== null
+  const authority = probeAuthority(ip, port, isSecure)
+  const question: Question = { scheme: isSecure ? 'https' : 'http', authority, path, matcher }
+  return protocolVersion === 'HTTP1'
+    ? new Http1Dialogue(question)
+    : new Http2Dialogue(question, protocolVersion === 'GRPC')
 }
 
 /**

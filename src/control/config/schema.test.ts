@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { configJsonSchema } from '../config.ts'
-import { parseCodes } from './health-check.ts'
 import {
   type Case,
   testAccepted,
@@ -356,14 +355,6 @@ testRefused([
     'availabilityZone is not supported yet',
   ],
 ])
-
-test('a matcher mixes lists and ranges', () => {
-  assert.deepEqual(parseCodes('200,300-302,499', { from: 200, to: 499 }), [
-    { from: 200, to: 200 },
-    { from: 300, to: 302 },
-    { from: 499, to: 499 },
-  ])
-})
 
 testRefused([
   [

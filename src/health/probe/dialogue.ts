@@ -1,6 +1,7 @@
 /** What a probe says over its connection and reads there: the part of it that differs between protocol versions. */
 
 import type { CodeRange } from '../../model/resources.ts'
+import type { Failure } from './failures.ts'
 import type { Judged } from './judge.ts'
 
 export type Question = {
@@ -14,8 +15,8 @@ export type Question = {
 export type Dialogue = {
   /** null until the answer can be judged. */
   readonly judged: Judged | null
-  /** Why it is no answer, for a person; null while it may become one. Nothing is read after that. */
-  readonly problem: string | null
+  /** Why it is no answer; null while it may become one. Nothing is read after that. */
+  readonly failure: Failure | null
   /** Nothing more of interest can come. */
   readonly isDone: boolean
   /** What is waited for once a first byte has come. */

@@ -54,6 +54,16 @@ export function malformed(problem: string): Failure {
   return byTarget('malformed', `malformed response: ${problem}`)
 }
 
+/** The target does not speak HTTP/2 where it should (assumed to be logged as the others are). */
+export function notHttp2(how: string): Failure {
+  return byTarget('notHttp2', `the target does not speak HTTP/2 on this port: ${how}`)
+}
+
+/** @param code as RFC 9113 names it */
+export function streamReset(code: string): Failure {
+  return byTarget('reset', `the target reset the stream (${code})`)
+}
+
 export function timedOut(text: string): Failure {
   return { ending: 'timedOut', logReason: 'TimedOut', tlsAlert: null, text }
 }

@@ -12,11 +12,12 @@
 import { BodyReader, ResponseHead, readResponseMeaning } from '../../http/h1.ts'
 import { responseHeadBytesMax } from '../../model/limits.ts'
 import { BodyStart, type Dialogue, probeAcceptEncoding, probeUserAgent, type Question } from './dialogue.ts'
+import { type Failure, malformed } from './failures.ts'
 import { type Judged, judgeStatus } from './judge.ts'
 
 export class Http1Dialogue implements Dialogue {
   judged: Judged | null = null
-  problem: string | null = null
+  failure: Failure | null = null
   isDone = false
   readonly awaited = 'complete response head'
   readonly #question: Question
@@ -51,15 +52,15 @@ export class Http1Dialogue implements Dialogue {
   #readHead(bytes: Buffer, size: number): number {
     const head = this.#head
     let at = 0
-    while (at < size && this.problem === null) {
+    while (at < size && this.failure === null) {
       at = head.read(bytes, at, size)
-      if (head.fault !== null) this.problem = head.faultText
+      if (head.fault !== null) this.failure = malformed(head.faultText)
       else if (head.length > 0 && (head.statusCode >= 200 || head.statusCode === 101)) {
         this.#judge()
         return at
       } else if (head.length > 0) {
         this.#interimBytes += head.length
-        if (this.#interimBytes > responseHeadBytesMax) this.problem = 'too many interim responses'
+        if (this.#interimBytes > responseHeadBytesMax) this.failure = malformed('too many interim responses')
         head.reset()
       }
     }
@@ -69,8 +70,10 @@ export class Http1Dialogue implements Dialogue {
   #judge(): void {
     const head = this.#head
     readResponseMeaning(head, false)
-    this.problem = head.meaning.fault
-    if (this.problem !== null) return
+    if (head.meaning.fault !== null) {
+      this.failure = malformed(head.meaning.fault)
+      return
+    }
     this.judged = judgeStatus(head.statusCode, this.#question.matcher)
     this.#body = new BodyReader()
     this.#body.start(head.meaning.bodyKind, head.meaning.contentLength, false)
