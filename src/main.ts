@@ -6,7 +6,7 @@ import { availableParallelism, hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { Command, InvalidArgumentError } from 'commander'
-import { systemClock } from './base/clock.ts'
+import { type Clock, epochMsOf, type Pace, pacedClock, systemClock } from './base/clock.ts'
 import { checkedGroups } from './control/checked-groups.ts'
 import { type Config, type ConfigProblem, type ConfigResult, formatProblem, loadConfig } from './control/config.ts'
 import { quickConfig } from './control/config-quick.ts'
@@ -152,7 +152,7 @@ async function up(files: readonly string[], options: UpOptions): Promise<number>
   if (!result.ok) return refuse(problemText(result.problems))
   // Whoever reads our output may leave (`| head`): that is no reason to stop serving.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
-  const running = new Running(options)
+  const running = new Running(options, result.config.lab.timeScale)
   let stopped: Promise<void>
   try {
     await running.start(result.config)
@@ -174,6 +174,9 @@ async function up(files: readonly string[], options: UpOptions): Promise<number>
 /** Everything that lives between the start and the stop of one load balancer process. */
 class Running {
   readonly #options: UpOptions
+  readonly #pace: Pace
+  /** By which everything happens that a client, a target or a log could notice. */
+  readonly #clock: Clock
   readonly #states = new TargetStates()
   readonly #token = randomName()
   readonly #publisher: Publisher
@@ -196,21 +199,23 @@ class Running {
   /** One change at a time. */
   #changes: Promise<void> = Promise.resolve()
 
-  constructor(options: UpOptions) {
+  constructor(options: UpOptions, timeScale: number) {
     this.#options = options
+    this.#pace = { scale: timeScale, sinceEpochMs: epochMsOf(systemClock) }
+    this.#clock = pacedClock(this.#pace)
     this.#checker = new HealthChecker({
-      clock: systemClock,
+      clock: this.#clock,
       states: this.#states,
       onChange: () => {},
       onProbe: report => logHealthCheck(this.#checkLog!, report),
     })
     this.#detector = new AnomalyDetector({
-      clock: systemClock,
+      clock: this.#clock,
       states: this.#states,
       read: slot => this.#readTarget(slot),
     })
     this.#publisher = new Publisher({
-      clock: systemClock,
+      clock: this.#clock,
       states: this.#states,
       cookieKeys: () => this.#cookieKeys!.keys,
       onDrained: target => {
@@ -238,7 +243,7 @@ class Running {
       onRotated: () => this.#publishAgain(),
       onTrouble: message => this.say(message),
     })
-    const logs = { folder: this.#folder.logs, token: this.#token, clock: systemClock }
+    const logs = { folder: this.#folder.logs, token: this.#token, clock: this.#clock }
     this.#delivery = new LogDelivery({
       ...logs,
       onError: (path, error) => this.say(`cannot deliver ${path}: ${error.message}`),
@@ -251,6 +256,8 @@ class Running {
     })
     this.#workers = new Workers({
       count: workers ?? availableParallelism(),
+      clock: systemClock,
+      pace: this.#pace,
       states: this.#states,
       logFolder: logs.folder,
       logToken: this.#token,
@@ -258,7 +265,7 @@ class Running {
       onTrouble: message => this.say(message),
     })
     const reporter = new StatusReporter({
-      clock: systemClock,
+      clock: this.#clock,
       version,
       publisher: this.#publisher,
       checker: this.#checker,
@@ -287,6 +294,10 @@ class Running {
         return
       }
       const { config } = result
+      if (config.lab.timeScale !== this.#pace.scale) {
+        this.say(`the changed configuration was refused; the running one stays: ${timeScaleText(this.#pace)}`)
+        return
+      }
       try {
         await checkPorts(boundPorts(this.#publisher.resources), config.resources)
         const certificate = this.#localCertificate?.certificate
@@ -358,7 +369,7 @@ class Running {
     if (!this.#options.https) return resources
     // Not of a start that has no need of it: its library takes a while to load.
     const { withLocalCertificate } = await import('./control/local-certificate.ts')
-    const options = { folder: join(this.#options.data, 'https'), hostName: hostname(), nowMs: Date.now() }
+    const options = { folder: join(this.#options.data, 'https'), hostName: hostname(), nowMs: epochMsOf(systemClock) }
     const secured = await withLocalCertificate(resources, options)
     this.#localCertificate = secured.local
     return secured.resources
@@ -399,6 +410,11 @@ class Running {
         `lab: health check intervals down to ${lab.healthCheckIntervalSecondsMin} s are allowed, shorter than the service's 5 s`,
       )
     }
+    if (lab.timeScale !== 1) {
+      lines.push(
+        `lab: time passes ${lab.timeScale} times as fast: timeouts, intervals and delays are that much shorter, and logs run ahead`,
+      )
+    }
     for (const warning of warnings) lines.push(`warning: ${formatProblem(warning)}`)
     const first = resources.loadBalancers[0]?.listeners[0]
     for (const limit of tlsLimits(resources)) lines.push(`note: ${limit}`)
@@ -437,7 +453,7 @@ class Running {
  * A terminal that closes says SIGHUP too, so what tells is that it takes no output any more.
  */
 function stopSignal(reload: () => Promise<readonly string[]>, watched: readonly string[]): Promise<void> {
-  const watch = new FileWatch(watched, onHangUp)
+  const watch = new FileWatch(systemClock, watched, onHangUp)
   function onHangUp(): void {
     reload().then(files => {
       // Another configuration may name other files; those in folders that are not there yet come with the next one.
@@ -502,6 +518,10 @@ function startFailure(error: unknown, { apiPort }: UpOptions): string {
     return `the API port ${apiPort} is taken, perhaps by another openalb. Choose one with --api-port PORT, or 0 for any`
   }
   return error.message
+}
+
+function timeScaleText({ scale }: Pace): string {
+  return `lab.timeScale is ${scale} for as long as the process lives; restart it to change that`
 }
 
 /** What people should know who read that a listener is HTTPS. */

@@ -5,7 +5,7 @@
 
 import { createServer, type Server, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, epochMsOf } from '../base/clock.ts'
 import { DeadlineWheel, type Watched } from '../base/deadline-wheel.ts'
 import { resourceId, type TargetGroupArn } from '../model/arns.ts'
 import type { FaultCode } from '../model/faults.ts'
@@ -57,6 +57,8 @@ type BoundPort = ListenerPort & { readonly server: Server }
 
 /** Connections that wait to be accepted, while the worker is busy. */
 const backlog = 4096
+/** How often a stop looks whether there is still something to wait for. */
+export const stopLookMs = 20
 
 export class DataPlane {
   readonly #options: DataPlaneOptions
@@ -96,7 +98,7 @@ export class DataPlane {
     for (const listener of snapshot.loadBalancers.flatMap(({ listeners }) => listeners)) {
       for (const _ of prepareRules(listener)) await nextTurn()
     }
-    const secured = tlsListeners(snapshot, this.#secured)
+    const secured = tlsListeners(snapshot, this.#secured, epochMsOf(this.#options.clock))
     const wanted = new Map(snapshot.loadBalancers.flatMap(portsOf))
     const added = await this.#bindAll([...wanted.keys()].filter(key => !this.#ports.has(key)))
     this.#registry.apply(snapshot.targetGroups, idleTimeouts(snapshot), backendPolicies(snapshot))
@@ -135,7 +137,7 @@ export class DataPlane {
     const { clock } = this.#context
     const until = clock.now() + graceMs
     while (this.#isBusy() && clock.now() < until) {
-      await new Promise<void>(resolve => setTimeout(resolve, 20))
+      await new Promise<void>(resolve => clock.after(stopLookMs, resolve))
     }
     for (const entry of [...this.#wheel.entries()]) {
       if (isClient(entry)) entry.endNow(clock.now())
@@ -278,6 +280,7 @@ function runResponseHeaders(headers: readonly ResponseHeader[]): RunningResponse
 function tlsListeners(
   { loadBalancers, tlsTicketKeys }: Snapshot,
   known: ReadonlyMap<string, TlsListener>,
+  epochMs: number,
 ): Map<string, TlsListener> {
   const secured = new Map<string, TlsListener>()
   for (const { attributes, listeners } of loadBalancers) {
@@ -285,7 +288,7 @@ function tlsListeners(
       if (tls === null) continue
       const content = contentOf(tls, attributes.http2)
       const offered = attributes.http2 ? ['h2', 'http/1.1'] : ['http/1.1']
-      secured.set(content, known.get(content) ?? new TlsListener(tls, tlsTicketKeys, offered))
+      secured.set(content, known.get(content) ?? new TlsListener(tls, tlsTicketKeys, epochMs, offered))
     }
   }
   return secured

@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
-import { systemClock } from '../base/clock.ts'
+import { pacedClock } from '../base/clock.ts'
 import type { FaultCode } from '../model/faults.ts'
 import { TargetStates } from '../model/target-states.ts'
 import { CounterSlab } from '../observe/counters.ts'
@@ -18,17 +18,18 @@ const faultEventsPerSecondMax = 20
 assert(parentPort !== null, 'runs as a worker thread')
 const port = parentPort
 const start = workerData as WorkerStart
+const clock = pacedClock(start.pace)
 const tell = (message: FromWorker) => port.postMessage(message)
 
 const log = new WorkerLog({
   folder: start.logFolder,
   token: start.logToken,
   worker: start.worker,
-  clock: systemClock,
+  clock,
   onError: (path, error) => tell({ type: 'logTrouble', message: `cannot write ${path}: ${error.message}` }),
 })
 const plane = new DataPlane({
-  clock: systemClock,
+  clock,
   states: new TargetStates(start.statesMemory),
   counters: new CounterSlab(start.countersMemory),
   log,
@@ -69,7 +70,7 @@ let eventSecond = 0
 let eventsThisSecond = 0
 
 function tellFault(exchange: Exchange, fault: FaultCode): void {
-  const atMs = systemClock.originMs + exchange.finishedAt
+  const atMs = clock.originMs + exchange.finishedAt
   const second = Math.floor(atMs / 1000)
   if (second !== eventSecond) {
     eventSecond = second

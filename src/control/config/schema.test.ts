@@ -376,7 +376,12 @@ testRefused([
   [
     'a knob of no meaning',
     'lab: { «clockSpeed: 2 }',
-    /unknown key "clockSpeed"; allowed: healthCheckIntervalSecondsMin/,
+    /unknown key "clockSpeed"; allowed: healthCheckIntervalSecondsMin and timeScale/,
+  ],
+  [
+    'a clock that stands still',
+    'loadBalancers: []\nlab: { timeScale: «0 }',
+    'timeScale must be a number from 1 to 100, not 0',
   ],
 ])
 

@@ -136,6 +136,9 @@ const Quotas = shape(
 )
 
 const labWording = must(`seconds from ${labSecondsMin} to 5`)
+/** Ours: beyond, timers of a few dozen milliseconds would be shorter than what the system can keep. */
+const timeScaleMax = 100
+const timeScaleWording = must(`a number from 1 to ${timeScaleMax}`)
 const Lab = shape({
   healthCheckIntervalSecondsMin: z
     .number(labWording)
@@ -143,6 +146,12 @@ const Lab = shape({
     .max(5, labWording)
     .optional()
     .meta({ description: 'Health check intervals may go down to this, and timeouts below theirs; fractions too.' }),
+  timeScale: z
+    .number(timeScaleWording)
+    .min(1, timeScaleWording)
+    .max(timeScaleMax, timeScaleWording)
+    .optional()
+    .meta({ description: 'How many times as fast time passes, for drills; fixed when the process starts.' }),
 }).meta({ description: 'For tests only: what the real service would refuse.' })
 
 export const ConfigFile = shape(
