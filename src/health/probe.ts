@@ -133,9 +133,11 @@ class Probe implements RunningProbe {
   }
 
   #open(): Socket {
-    const { ip, port, tls } = this.#request
+    const { ip, port, tls, protocolVersion } = this.#request
     const onread = { buffer: readBuffer, callback: (size: number) => this.#onBytes(size) }
-    const options = { host: ip, port, noDelay: true, onread }
+    // A plain request is one write.
+    const noDelay = tls !== null || protocolVersion !== 'HTTP1'
+    const options = { host: ip, port, noDelay, onread }
     const socket = tls === null ? connect(options) : this.#openTls(options, tls)
     socket.once('connect', () => {
       if (tls === null) this.#begin()

@@ -9,11 +9,14 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
  */
 
-import { BodyReader, ResponseHead, readResponseMeaning } from '../../http/h1.ts'
+import { BodyKind, BodyReader, ResponseHead, readResponseMeaning } from '../../http/h1.ts'
 import { responseHeadBytesMax } from '../../model/limits.ts'
 import { BodyStart, type Dialogue, probeAcceptEncoding, probeUserAgent, type Question } from './dialogue.ts'
 import { type Failure, malformed } from './failures.ts'
 import { type Judged, judgeStatus } from './judge.ts'
+
+/** Most heads come in one piece: they are all read with this one. What must wait for more takes it along. */
+let sharedHead = new ResponseHead()
 
 export class Http1Dialogue implements Dialogue {
   judged: Judged | null = null
@@ -21,9 +24,10 @@ export class Http1Dialogue implements Dialogue {
   isDone = false
   readonly awaited = 'complete response head'
   readonly #question: Question
-  readonly #head = new ResponseHead()
+  /** Of a head that has begun and is not complete. */
+  #head: ResponseHead | null = null
   #interimBytes = 0
-  /** null until the head was judged. */
+  /** Of an answer that failed. */
   #body: BodyReader | null = null
   #bodyStart: BodyStart | null = null
 
@@ -44,41 +48,49 @@ export class Http1Dialogue implements Dialogue {
   }
 
   read(bytes: Buffer, size: number): void {
-    const at = this.#body === null ? this.#readHead(bytes, size) : 0
+    const at = this.judged === null ? this.#readHead(bytes, size) : 0
     if (this.#body !== null) this.#readBody(this.#body, bytes, at, size)
   }
 
   /** Interim responses announce another head; a 101 is the last one of its connection that is HTTP. */
   #readHead(bytes: Buffer, size: number): number {
-    const head = this.#head
     let at = 0
-    while (at < size && this.failure === null) {
+    while (at < size && this.judged === null && this.failure === null) {
+      const head = this.#head ?? sharedHead
+      if (this.#head === null) head.reset()
       at = head.read(bytes, at, size)
       if (head.fault !== null) this.failure = malformed(head.faultText)
-      else if (head.length > 0 && (head.statusCode >= 200 || head.statusCode === 101)) {
-        this.#judge()
-        return at
-      } else if (head.length > 0) {
-        this.#interimBytes += head.length
-        if (this.#interimBytes > responseHeadBytesMax) this.failure = malformed('too many interim responses')
-        head.reset()
-      }
+      else if (head.length === 0) this.#keep(head)
+      else if (head.statusCode >= 200 || head.statusCode === 101) this.#judge(head)
+      else this.#passOver(head)
     }
     return at
   }
 
-  #judge(): void {
-    const head = this.#head
+  #keep(head: ResponseHead): void {
+    if (this.#head === null) sharedHead = new ResponseHead()
+    this.#head = head
+  }
+
+  #passOver(interim: ResponseHead): void {
+    this.#interimBytes += interim.length
+    if (this.#interimBytes > responseHeadBytesMax) this.failure = malformed('too many interim responses')
+    this.#head = null
+  }
+
+  #judge(head: ResponseHead): void {
     readResponseMeaning(head, false)
-    if (head.meaning.fault !== null) {
-      this.failure = malformed(head.meaning.fault)
+    const { fault, bodyKind, contentLength } = head.meaning
+    if (fault !== null) {
+      this.failure = malformed(fault)
       return
     }
     this.judged = judgeStatus(head.statusCode, this.#question.matcher)
+    this.isDone = this.judged.verdict.result === 'pass' || bodyKind === BodyKind.none
+    if (this.isDone) return
     this.#body = new BodyReader()
-    this.#body.start(head.meaning.bodyKind, head.meaning.contentLength, false)
-    this.isDone = this.judged.verdict.result === 'pass' || this.#body.isDone
-    if (!this.isDone) this.#bodyStart = new BodyStart()
+    this.#body.start(bodyKind, contentLength, false)
+    this.#bodyStart = new BodyStart()
   }
 
   #readBody(body: BodyReader, bytes: Buffer, from: number, to: number): void {
