@@ -47,7 +47,7 @@ export type HealthCheckerOptions = {
  * Ours: of targets that are registered together so many are probed at once, the next ones a little later, all within
  * half of their interval. Their later probes find moments of their own.
  */
-export const launchedTogetherMax = 20
+const launchedTogetherMax = 20
 const launchEveryMs = 40
 
 export class HealthChecker {
@@ -72,32 +72,20 @@ export class HealthChecker {
     assert(!this.#isClosed, 'a closed health checker is given nothing to check')
     const before = this.#checks
     const peersBefore = this.#peers
-    const after = new Map<number, TargetCheck>()
-    const peers = new Map<string, TargetCheck[]>()
-    for (const group of groups) {
-      const checks = group.targets.map(target => this.#keepOrAdd(group, target))
-      for (const check of checks) {
-        assert(!after.has(check.slot), 'a slot belongs to one target')
-        after.set(check.slot, check)
-      }
-      if (!group.checking.isOn) continue
-      assertProbeable(group.checking.healthCheck)
-      const key = peersKey(group.checking.node, group.arn)
-      peers.set(key, [...(peers.get(key) ?? []), ...checks])
-    }
+    const { checks, peers } = this.#plan(groups)
     const founded = new Set([...peers.keys()].filter(key => !peersBefore.get(key)?.some(check => check.isChecking)))
     const launches = [...peers.values()].flat().filter(check => !check.isChecking).length
-    this.#checks = after
+    this.#checks = checks
     this.#peers = peers
     // First the old, so that a slot's next owner is the only one that writes it.
-    const leaving = [...before.values()].filter(check => after.get(check.slot) !== check)
+    const leaving = [...before.values()].filter(check => checks.get(check.slot) !== check)
     for (const check of leaving) check.stop()
-    for (const check of leaving) if (this.#checks === after) check.leave()
+    for (const check of leaving) if (this.#checks === checks) check.leave()
     let launched = 0
     for (const { arn, checking, targets } of groups) {
       for (const { slot } of targets) {
-        if (this.#checks !== after) return // onChange applied something newer, or closed us
-        const check = after.get(slot)!
+        if (this.#checks !== checks) return // onChange applied something newer, or closed us
+        const check = checks.get(slot)!
         if (!checking.isOn) check.rest(checking.health)
         else if (check.isChecking) check.goOn(checking)
         else {
@@ -128,6 +116,24 @@ export class HealthChecker {
     for (const check of this.#checks.values()) check.stop()
     this.#checks = new Map()
     this.#isClosed = true
+  }
+
+  /** Changes nothing yet. */
+  #plan(groups: readonly CheckedGroup[]) {
+    const checks = new Map<number, TargetCheck>()
+    const peers = new Map<string, TargetCheck[]>()
+    for (const group of groups) {
+      const ofGroup = group.targets.map(target => this.#keepOrAdd(group, target))
+      for (const check of ofGroup) {
+        assert(!checks.has(check.slot), 'a slot belongs to one target')
+        checks.set(check.slot, check)
+      }
+      if (!group.checking.isOn) continue
+      assertProbeable(group.checking.healthCheck)
+      const key = peersKey(group.checking.node, group.arn)
+      peers.set(key, [...(peers.get(key) ?? []), ...ofGroup])
+    }
+    return { checks, peers }
   }
 
   #keepOrAdd(group: CheckedGroup, target: SnapshotTarget): TargetCheck {

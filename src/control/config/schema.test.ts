@@ -376,7 +376,7 @@ testRefused([
   [
     'a knob of no meaning',
     'lab: { «clockSpeed: 2 }',
-    /unknown key "clockSpeed"; allowed: healthCheckIntervalSecondsMin and timeScale/,
+    /unknown key "clockSpeed"; allowed: healthCheckIntervalSecondsMin, timeScale/,
   ],
   [
     'a clock that stands still',
