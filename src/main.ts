@@ -6,7 +6,8 @@ import { availableParallelism, hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { Command, InvalidArgumentError } from 'commander'
-import { systemClock } from './base/clock.ts'
+import { type Clock, epochMsOf, type Pace, pacedClock, systemClock } from './base/clock.ts'
+import { checkedGroups } from './control/checked-groups.ts'
 import { type Config, type ConfigProblem, type ConfigResult, formatProblem, loadConfig } from './control/config.ts'
 import { quickConfig } from './control/config-quick.ts'
 import { CookieKeys } from './control/cookie-keys.ts'
@@ -18,18 +19,21 @@ import { type StatusServer, startStatusServer } from './control/status-server.ts
 import { openStore } from './control/store.ts'
 import { FileWatch } from './control/watch-files.ts'
 import { AnomalyDetector, type TargetReading } from './health/anomaly-detector.ts'
+import { logHealthCheck } from './health/check-log.ts'
 import { HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
 import type { Listener, Resources } from './model/resources.ts'
+import type { Snapshot } from './model/snapshot.ts'
 import { TargetStates } from './model/target-states.ts'
 import { sslPolicyLimits } from './net/accept-tls.ts'
 import { whyNotFree } from './net/port-check.ts'
 import { LogDelivery } from './observe/log-delivery.ts'
 import { randomName } from './observe/log-files.ts'
+import { WorkerLog } from './observe/log-writer.ts'
 import { sharesPorts, Workers } from './proxy/workers.ts'
 import { Display } from './ui/cli/display.ts'
 import { localCertificateLines, waysToTrust } from './ui/cli/local-certificate-text.ts'
-import { runStatus } from './ui/cli/status.ts'
+import { runStatus, type StatusOptions } from './ui/cli/status.ts'
 import { runValidate } from './ui/cli/validate.ts'
 
 const defaultApiPort = 4580
@@ -116,9 +120,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     .command('status')
     .description('Show targets, traffic and the last faults of a running load balancer.')
     .option('--json', 'print everything as JSON', false)
+    .option('--history', 'what the targets went through, as well: changes of their state and why', false)
     .option('--api-port <port>', 'the API port it was started with', parsePort, defaultApiPort)
     .addHelpText('after', examples('openalb status', "openalb status --json | jq '.targetGroups[].targets'"))
-    .action(async (options: { json: boolean; apiPort: number }) => {
+    .action(async (options: StatusOptions) => {
       exitCode = await runStatus(options)
     })
   try {
@@ -147,7 +152,7 @@ async function up(files: readonly string[], options: UpOptions): Promise<number>
   if (!result.ok) return refuse(problemText(result.problems))
   // Whoever reads our output may leave (`| head`): that is no reason to stop serving.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
-  const running = new Running(options)
+  const running = new Running(options, result.config.lab.timeScale)
   let stopped: Promise<void>
   try {
     await running.start(result.config)
@@ -169,6 +174,9 @@ async function up(files: readonly string[], options: UpOptions): Promise<number>
 /** Everything that lives between the start and the stop of one load balancer process. */
 class Running {
   readonly #options: UpOptions
+  readonly #pace: Pace
+  /** By which everything happens that a client, a target or a log could notice. */
+  readonly #clock: Clock
   readonly #states = new TargetStates()
   readonly #token = randomName()
   readonly #publisher: Publisher
@@ -178,6 +186,7 @@ class Running {
   #store: DatabaseSync | null = null
   #cookieKeys: CookieKeys | null = null
   #delivery: LogDelivery | null = null
+  #checkLog: WorkerLog | null = null
   #workers: Workers | null = null
   #server: StatusServer | null = null
   #reporter: StatusReporter | null = null
@@ -186,22 +195,33 @@ class Running {
   #localCertificate: LocalCertificate | null = null
   /** In force. */
   #config: Config | null = null
+  #snapshot: Snapshot | null = null
   /** One change at a time. */
   #changes: Promise<void> = Promise.resolve()
 
-  constructor(options: UpOptions) {
+  constructor(options: UpOptions, timeScale: number) {
     this.#options = options
-    this.#checker = new HealthChecker({ clock: systemClock, states: this.#states, onChange: () => {} })
+    this.#pace = { scale: timeScale, sinceEpochMs: epochMsOf(systemClock) }
+    this.#clock = pacedClock(this.#pace)
+    this.#checker = new HealthChecker({
+      clock: this.#clock,
+      states: this.#states,
+      onChange: () => {},
+      onProbe: report => logHealthCheck(this.#checkLog!, report),
+    })
     this.#detector = new AnomalyDetector({
-      clock: systemClock,
+      clock: this.#clock,
       states: this.#states,
       read: slot => this.#readTarget(slot),
     })
     this.#publisher = new Publisher({
-      clock: systemClock,
+      clock: this.#clock,
       states: this.#states,
       cookieKeys: () => this.#cookieKeys!.keys,
-      onDrained: target => this.#workers!.cut([target.slot]),
+      onDrained: target => {
+        this.#workers!.cut([target.slot])
+        this.#applyChecks()
+      },
       onSlotFreed: (kind, slot) => {
         if (kind === 'target') this.#states.clearTarget(slot)
         for (const slab of this.#workers!.slabs) {
@@ -223,14 +243,21 @@ class Running {
       onRotated: () => this.#publishAgain(),
       onTrouble: message => this.say(message),
     })
-    const logs = { folder: this.#folder.logs, token: this.#token, clock: systemClock }
+    const logs = { folder: this.#folder.logs, token: this.#token, clock: this.#clock }
     this.#delivery = new LogDelivery({
       ...logs,
       onError: (path, error) => this.say(`cannot deliver ${path}: ${error.message}`),
     })
     await this.#delivery.start()
+    this.#checkLog = new WorkerLog({
+      ...logs,
+      worker: 0, // No worker writes logs of this kind, so its files are not theirs.
+      onError: (path, error) => this.say(`cannot write ${path}: ${error.message}`),
+    })
     this.#workers = new Workers({
       count: workers ?? availableParallelism(),
+      clock: systemClock,
+      pace: this.#pace,
       states: this.#states,
       logFolder: logs.folder,
       logToken: this.#token,
@@ -238,7 +265,7 @@ class Running {
       onTrouble: message => this.say(message),
     })
     const reporter = new StatusReporter({
-      clock: systemClock,
+      clock: this.#clock,
       version,
       publisher: this.#publisher,
       checker: this.#checker,
@@ -248,7 +275,7 @@ class Running {
       logFolder: logs.folder,
     })
     this.#reporter = reporter
-    this.#server = await startStatusServer(apiPort, () => reporter.status())
+    this.#server = await startStatusServer(apiPort, withHistory => reporter.status(withHistory))
     await this.#publish(config)
   }
 
@@ -267,6 +294,10 @@ class Running {
         return
       }
       const { config } = result
+      if (config.lab.timeScale !== this.#pace.scale) {
+        this.say(`the changed configuration was refused; the running one stays: ${timeScaleText(this.#pace)}`)
+        return
+      }
       try {
         await checkPorts(boundPorts(this.#publisher.resources), config.resources)
         const certificate = this.#localCertificate?.certificate
@@ -303,6 +334,7 @@ class Running {
     this.#detector.close()
     this.#publisher.close()
     await this.#workers?.stop(graceMs)
+    await this.#checkLog?.close()
     this.#display?.stop()
     await this.#delivery?.close()
     await this.#server?.close()
@@ -327,17 +359,8 @@ class Running {
     this.#publisher.commit(resources)
     this.#config = config
     this.#reporter!.snapshot = snapshot.number
-    const used = usedGroups(resources)
-    this.#checker.apply(
-      resources.targetGroups.map(({ arn, name, healthCheck, attributes }, i) => ({
-        arn,
-        name,
-        healthCheck,
-        isInUse: used.has(arn),
-        slowStartSeconds: attributes.slowStartSeconds,
-        targets: snapshot.targetGroups[i]!.targets,
-      })),
-    )
+    this.#snapshot = snapshot
+    this.#applyChecks()
     this.#detector.apply(snapshot.targetGroups)
   }
 
@@ -346,10 +369,15 @@ class Running {
     if (!this.#options.https) return resources
     // Not of a start that has no need of it: its library takes a while to load.
     const { withLocalCertificate } = await import('./control/local-certificate.ts')
-    const options = { folder: join(this.#options.data, 'https'), hostName: hostname(), nowMs: Date.now() }
+    const options = { folder: join(this.#options.data, 'https'), hostName: hostname(), nowMs: epochMsOf(systemClock) }
     const secured = await withLocalCertificate(resources, options)
     this.#localCertificate = secured.local
     return secured.resources
+  }
+
+  #applyChecks(): void {
+    const { resources, draining } = this.#publisher
+    this.#checker.apply(checkedGroups(resources, this.#snapshot!, draining))
   }
 
   #readTarget(slot: number): TargetReading {
@@ -380,6 +408,11 @@ class Running {
     if (lab.healthCheckIntervalSecondsMin !== null) {
       lines.push(
         `lab: health check intervals down to ${lab.healthCheckIntervalSecondsMin} s are allowed, shorter than the service's 5 s`,
+      )
+    }
+    if (lab.timeScale !== 1) {
+      lines.push(
+        `lab: time passes ${lab.timeScale} times as fast: timeouts, intervals and delays are that much shorter, and logs run ahead`,
       )
     }
     for (const warning of warnings) lines.push(`warning: ${formatProblem(warning)}`)
@@ -420,7 +453,7 @@ class Running {
  * A terminal that closes says SIGHUP too, so what tells is that it takes no output any more.
  */
 function stopSignal(reload: () => Promise<readonly string[]>, watched: readonly string[]): Promise<void> {
-  const watch = new FileWatch(watched, onHangUp)
+  const watch = new FileWatch(systemClock, watched, onHangUp)
   function onHangUp(): void {
     reload().then(files => {
       // Another configuration may name other files; those in folders that are not there yet come with the next one.
@@ -487,6 +520,10 @@ function startFailure(error: unknown, { apiPort }: UpOptions): string {
   return error.message
 }
 
+function timeScaleText({ scale }: Pace): string {
+  return `lab.timeScale is ${scale} for as long as the process lives; restart it to change that`
+}
+
 /** What people should know who read that a listener is HTTPS. */
 function tlsLimits({ loadBalancers }: Resources): string[] {
   return loadBalancers.flatMap(({ name, listeners }) =>
@@ -501,15 +538,6 @@ function tlsLimits({ loadBalancers }: Resources): string[] {
 
 function localUrl({ bindPort }: Listener): string {
   return `https://localhost:${bindPort}/`
-}
-
-function usedGroups({ loadBalancers }: Resources): Set<string> {
-  const actions = loadBalancers.flatMap(({ listeners }) =>
-    listeners.flatMap(({ defaultAction, rules }) => [defaultAction, ...rules.map(({ action }) => action)]),
-  )
-  return new Set(
-    actions.flatMap(action => (action.type === 'forward' ? action.targetGroups.map(({ arn }) => arn) : [])),
-  )
 }
 
 function summary({ loadBalancers, targetGroups }: Resources): string {

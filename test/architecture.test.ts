@@ -95,6 +95,18 @@ test('the check lets pass what the house allows', () => {
   assert.deepEqual(violations(imports, somePackages), [])
 })
 
+test('whatever waits takes its time from a clock', () => {
+  const own = /\b(setTimeout|setInterval)\(|\b(performance|Date)\.now\b|\bnew Date\(\)/
+  const allowed = [
+    'src/base/clock.ts',
+    // It goes easy on the processor, whatever time it is.
+    'src/observe/log-delivery.ts',
+  ]
+  const sources = globSync(['src/**/*.ts'], { cwd: root }).filter(file => !isTest(file) && !allowed.includes(file))
+  const found = sources.filter(file => own.test(readFileSync(join(root, file), 'utf8')))
+  assert.deepEqual(found, [])
+})
+
 test('the lock file records no download addresses', () => {
   assert.doesNotMatch(readFileSync(join(root, 'package-lock.json'), 'utf8'), /"resolved"/)
 })

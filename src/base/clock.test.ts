@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ManualClock, systemClock } from './clock.ts'
+import { epochMsOf, ManualClock, pacedClock, realTime, systemClock } from './clock.ts'
 
 describe('a manual clock', () => {
   it('stands still until it is told to move', () => {
@@ -79,5 +79,43 @@ describe('the system clock', () => {
       .cancel()
     await new Promise(resolve => setTimeout(resolve, 5))
     assert.equal(hasFired, false)
+  })
+})
+
+describe('a paced clock', () => {
+  it('shows the same wall time as others in the moment at which it begins, and runs ahead from there', () => {
+    const real = new ManualClock(1_000_000)
+    real.advance(500)
+    const paced = pacedClock({ scale: 10, sinceEpochMs: 1_000_500 }, real)
+    assert.equal(epochMsOf(paced), 1_000_500)
+    const before = paced.now()
+    real.advance(60)
+    assert.equal(paced.now() - before, 600)
+    assert.equal(epochMsOf(paced), 1_001_100)
+  })
+
+  it('fires in its own time', () => {
+    const real = new ManualClock()
+    const paced = pacedClock({ scale: 10, sinceEpochMs: real.originMs }, real)
+    const fired: number[] = []
+    paced.after(300_000, () => fired.push(paced.now()))
+    const cancelled = paced.after(1, () => fired.push(-1))
+    cancelled.cancel()
+    real.advance(29_999)
+    assert.deepEqual(fired, [])
+    real.advance(1)
+    assert.deepEqual(fired, [300_000])
+  })
+
+  it('has the same time in all threads, whenever they began', () => {
+    const [early, late] = [new ManualClock(1_000_000), new ManualClock(1_002_000)]
+    early.advance(3_000)
+    late.advance(1_000)
+    const pace = { scale: 7, sinceEpochMs: 1_000_100 }
+    assert.equal(epochMsOf(pacedClock(pace, early)), epochMsOf(pacedClock(pace, late)))
+  })
+
+  it('is the system clock itself where time passes as it does', () => {
+    assert.equal(pacedClock(realTime), systemClock)
   })
 })

@@ -24,6 +24,30 @@ export const systemClock: Clock = {
   },
 }
 
+/** Wall time. */
+export function epochMsOf(clock: Clock): number {
+  return clock.originMs + clock.now()
+}
+
+/** How fast time passes. Threads that are given the same one have the same time. */
+export type Pace = {
+  /** 10: ten times as fast as it does. */
+  readonly scale: number
+  /** When it began to: until then, wall time was what it is to others. */
+  readonly sinceEpochMs: number
+}
+
+export const realTime: Pace = { scale: 1, sinceEpochMs: 0 }
+
+export function pacedClock({ scale, sinceEpochMs }: Pace, clock: Clock = systemClock): Clock {
+  if (scale === 1) return clock
+  return {
+    now: () => clock.now() * scale,
+    originMs: sinceEpochMs + (clock.originMs - sinceEpochMs) * scale,
+    after: (delayMs, run) => clock.after(delayMs / scale, run),
+  }
+}
+
 type Waiting = { readonly atMs: number; readonly order: number; readonly run: () => void }
 
 /** A clock that moves only when told to. Timers fire in the order of their times, ties in the order they were set. */

@@ -50,7 +50,7 @@ test('a file becomes resources, with every default of the service filled in', ()
   const [loadBalancer] = resources.loadBalancers
   const [listener] = loadBalancer!.listeners
   const [group] = resources.targetGroups
-  assert.deepEqual(lab, { healthCheckIntervalSecondsMin: null })
+  assert.deepEqual(lab, { healthCheckIntervalSecondsMin: null, timeScale: 1 })
   assert.deepEqual(warnings, [])
   assert.deepEqual(loadBalancer!.bind, ['127.0.0.1', '::1'])
   assert.deepEqual(loadBalancer!.attributes, {
@@ -316,9 +316,9 @@ test('ports from 1024 up are bound as they are', () => {
   assert.equal(resources.loadBalancers[0]!.listeners[0]!.bindPort, 1024)
 })
 
-test('the knob of lab is handed on', () => {
-  const { lab } = parsed(`${full}\nlab: { healthCheckIntervalSecondsMin: 0.5 }`)
-  assert.deepEqual(lab, { healthCheckIntervalSecondsMin: 0.5 })
+test('the knobs of lab are handed on', () => {
+  const { lab } = parsed(`${full}\nlab: { healthCheckIntervalSecondsMin: 0.5, timeScale: 60 }`)
+  assert.deepEqual(lab, { healthCheckIntervalSecondsMin: 0.5, timeScale: 60 })
 })
 
 test('all problems of a file come at once, in the order of the file', () => {
@@ -424,12 +424,13 @@ test('a byte order mark and CRLF do not move places', () => {
 test('several files make one configuration', () => {
   const group = '{ name: g, protocol: HTTP, port: 3000, targets: [{ id: 127.0.0.1 }] }'
   const result = parseConfig([
-    { name: 'a.yaml', text: withGroup('').split('\ntargetGroups')[0]! },
+    { name: 'a.yaml', text: `${withGroup('').split('\ntargetGroups')[0]!}\nlab: { timeScale: 2 }` },
     { name: 'b.yaml', text: `targetGroups: [${group}]\nlab: { healthCheckIntervalSecondsMin: 1 }` },
   ])
   assert.ok(result.ok)
   assert.equal(result.config.resources.loadBalancers[0]!.listeners.length, 1)
   assert.equal(result.config.resources.targetGroups.length, 1)
+  assert.deepEqual(result.config.lab, { healthCheckIntervalSecondsMin: 1, timeScale: 2 })
   assert.deepEqual(result.config.warnings, [])
 })
 
@@ -447,7 +448,7 @@ test('what two files both define is refused, naming both places', () => {
 
 test('with one file unreadable, names that it may define are not called unknown', () => {
   const result = parseConfig([
-    { name: 'a.yaml', text: withGroup('').split('\ntargetGroups')[0]! },
+    { name: 'a.yaml', text: `${withGroup('').split('\ntargetGroups')[0]!}\nlab: { timeScale: 2 }` },
     { name: 'b.yaml', text: 'targetGroups: [' },
   ])
   assert.deepEqual(result.ok || result.problems.map(({ file }) => file), ['b.yaml'])

@@ -8,6 +8,7 @@ import { dirname } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
 import { z } from 'zod'
 import { assert } from '../base/assert.ts'
+import { epochMsOf, systemClock } from '../base/clock.ts'
 import type { Resources } from '../model/resources.ts'
 import { buildResources } from './config/build.ts'
 import { Certificates } from './config/certificates.ts'
@@ -15,7 +16,7 @@ import { checkDrafts } from './config/checks.ts'
 import { draftSource, type Report } from './config/draft.ts'
 import { PemTexts, type ReadPem, readPemFile } from './config/pem.ts'
 import { readErrorText } from './config/read-error.ts'
-import { type CertificateOutput, ConfigFile } from './config/schema.ts'
+import { type CertificateOutput, ConfigFile, type ConfigOutput } from './config/schema.ts'
 import { type ConfigProblem, formatLabel, Place, readSource, type Source } from './config/source.ts'
 
 export type { ConfigProblem }
@@ -31,6 +32,8 @@ export type Config = {
 export type LabKnobs = {
   /** Health check intervals may go down to this; null when they may not go below the service's 5. */
   readonly healthCheckIntervalSecondsMin: number | null
+  /** How many times as fast time passes; 1 is real time. */
+  readonly timeScale: number
 }
 
 export type ConfigOptions = {
@@ -85,7 +88,12 @@ export function problemOutsideText(file: string, message: string): ConfigProblem
  */
 export function parseConfig(
   texts: readonly ConfigText[],
-  { portOffset = 0, readPem = readPemFile, nowMs = Date.now(), usesLocalCertificate = false }: ConfigOptions = {},
+  {
+    portOffset = 0,
+    readPem = readPemFile,
+    nowMs = epochMsOf(systemClock),
+    usesLocalCertificate = false,
+  }: ConfigOptions = {},
 ): ConfigResult {
   assert(Number.isInteger(portOffset) && portOffset >= 0, 'the port offset is a whole number, not negative')
   const sources = texts.map(({ name, text, folder = '.' }) => readSource(name, text, folder))
@@ -104,12 +112,15 @@ export function parseConfig(
   const checked = drafted.flatMap(({ source: { folder }, output }) =>
     output === null ? [] : { output, findCertificate: (from: CertificateOutput) => certificates.get(folder, from) },
   )
-  const knobs = checked.flatMap(({ output }) => output.lab.healthCheckIntervalSecondsMin ?? [])
+  const lab: ConfigOutput['lab'] = Object.assign({}, ...checked.map(({ output }) => output.lab))
   return {
     ok: true,
     config: {
       resources: buildResources(checked, portOffset),
-      lab: { healthCheckIntervalSecondsMin: knobs[0] ?? null },
+      lab: {
+        healthCheckIntervalSecondsMin: lab.healthCheckIntervalSecondsMin ?? null,
+        timeScale: lab.timeScale ?? 1,
+      },
       warnings: inOrder(warnings, sources),
     },
     files: pems.files,

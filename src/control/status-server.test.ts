@@ -18,6 +18,14 @@ test('the status is served as JSON, as it is at the moment', async t => {
   assert.deepEqual(await response.json(), status)
 })
 
+test('what targets went through is told where it is asked for', async t => {
+  const server = await startStatusServer(0, withHistory => ({ ...status, version: String(withHistory) }))
+  t.after(() => server.close())
+  const ask = async (query: string) => (await fetch(`http://127.0.0.1:${server.port}/_openalb/status${query}`)).json()
+  assert.deepEqual(await ask('?history'), { version: 'true' })
+  assert.deepEqual(await ask(''), { version: 'false' })
+})
+
 test('health says ok', async t => {
   assert.deepEqual(await (await fetch(`${await startServer(t)}/_openalb/health`)).json(), { status: 'ok' })
 })

@@ -1,6 +1,6 @@
 /**
- * The read side over HTTP, on the API port: `GET /_openalb/status` and `/_openalb/health`. Only for this machine, also
- * where a web page has a name that leads here.
+ * The read side over HTTP, on the API port: `GET /_openalb/status`, with `?history` what targets went through as well,
+ * and `/_openalb/health`. Only for this machine, also where a web page has a name that leads here.
  */
 
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -9,7 +9,7 @@ import type { Status } from './status.ts'
 export type StatusServer = { readonly port: number; readonly close: () => Promise<void> }
 
 /** @throws an error with the system's `code` when the port cannot be bound */
-export async function startStatusServer(port: number, status: () => Status): Promise<StatusServer> {
+export async function startStatusServer(port: number, status: (withHistory: boolean) => Status): Promise<StatusServer> {
   const server = Fastify({
     logger: false,
     forceCloseConnections: true,
@@ -25,7 +25,7 @@ export async function startStatusServer(port: number, status: () => Status): Pro
   server.setErrorHandler((error: FastifyError, _, reply) =>
     reply.code(error.statusCode ?? 500).send({ error: error.message }),
   )
-  server.get('/_openalb/status', () => status())
+  server.get('/_openalb/status', request => status('history' in (request.query as object)))
   server.get('/_openalb/health', () => ({ status: 'ok' }))
   server.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ error: `there is no ${request.method} ${request.url} here; try GET /_openalb/status` }),

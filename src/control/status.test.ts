@@ -6,6 +6,7 @@ import { HealthChecker } from '../health/checker.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
 import { TargetStateCode, TargetStates } from '../model/target-states.ts'
 import { CounterSlab, LoadBalancerColumn, TargetColumn } from '../observe/counters.ts'
+import { checkedGroups } from './checked-groups.ts'
 import { formatProblem, parseConfig } from './config.ts'
 import { Publisher } from './publisher.ts'
 import { StatusReporter } from './status.ts'
@@ -56,8 +57,8 @@ function fixture(t: TestContext) {
     const resources = resourcesOf(ports)
     const snapshot = publisher.prepare(resources)
     publisher.commit(resources)
-    const [{ arn, name, healthCheck }, { targets }] = [resources.targetGroups[0]!, snapshot.targetGroups[0]!]
-    checker.apply([{ arn, name, healthCheck, isInUse: false, slowStartSeconds: 0, targets }])
+    const { targets } = snapshot.targetGroups[0]!
+    checker.apply(checkedGroups(resources, snapshot, publisher.draining))
     return { loadBalancer: snapshot.loadBalancers[0]!.slot, targets: targets.map(({ slot }) => slot) }
   }
   return { clock, states, slabs, reporter, publish }

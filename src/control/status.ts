@@ -2,11 +2,13 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { AnomalyDetector, AnomalyResult } from '../health/anomaly-detector.ts'
-import type { HealthChecker } from '../health/checker.ts'
+import type { HealthChange, HealthChecker } from '../health/checker.ts'
+import type { ProbeEnding, ProbeOutcome, ProbeStage } from '../health/probe.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
 import { faultRow } from '../model/faults.ts'
-import { describeReason, type TargetHealth } from '../model/health.ts'
+import type { TargetHealth } from '../model/health.ts'
 import { formatAddress, type Listener, type LoadBalancer, type TargetGroup } from '../model/resources.ts'
+import type { SnapshotTarget } from '../model/snapshot.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import type { CounterSlab, LoadBalancerCounter, TargetCounter } from '../observe/counters.ts'
 import type { DrainingTarget, Publisher } from './publisher.ts'
@@ -53,11 +55,40 @@ export type TargetStatus = {
   /** Less than the peers' share of requests, because of an anomaly. */
   readonly isMitigated: boolean
   readonly isSlowStarting: boolean
-  /** What exactly the last health check saw. */
-  readonly lastCheck: string | null
+  readonly lastCheck: CheckStatus | null
   readonly requests: number
   readonly requestsInFlight: number
   readonly faults: number
+  /** Changes of its state, oldest first, the last hundred of them; left out unless asked for. */
+  readonly history?: readonly HealthEvent[]
+}
+
+export type HealthEvent = {
+  readonly at: string
+  readonly from: TargetHealth['state']
+  readonly to: TargetHealth['state']
+  readonly reason: string | null
+  readonly description: string | null
+  /** The health check that it came of. */
+  readonly check: CheckStatus | null
+}
+
+/** What exactly happened in a health check. */
+export type CheckStatus = {
+  readonly at: string
+  readonly latencyMs: number
+  readonly result: 'pass' | 'fail'
+  readonly statusCode: number | null
+  /** As the health check log has it; null of one that passed. */
+  readonly reason: string | null
+  readonly ending: ProbeEnding
+  /** The stage it ended in, and how long each stage lasted. */
+  readonly stage: ProbeStage
+  readonly stageMs: Readonly<Record<ProbeStage, number | null>>
+  readonly tlsAlert: string | null
+  /** How the body of an answer that failed begins. */
+  readonly bodyStart: string
+  readonly detail: string
 }
 
 export type FaultStatus = {
@@ -120,7 +151,8 @@ export class StatusReporter {
     if (this.#faults.length > faultsKept) this.#faults.shift()
   }
 
-  status(): Status {
+  /** @param withHistory whether the changes of each target are told, too */
+  status(withHistory = false): Status {
     const { version, publisher, slabs, logFolder } = this.#sources
     const { loadBalancers, targetGroups } = publisher.resources
     const draining = publisher.draining
@@ -136,6 +168,7 @@ export class StatusReporter {
         this.#targetGroup(
           group,
           draining.filter(target => target.group === group.arn),
+          withHistory,
         ),
       ),
       faults: this.#faults.map(faultStatus),
@@ -162,42 +195,55 @@ export class StatusReporter {
     }
   }
 
-  #targetGroup(group: TargetGroup, draining: readonly DrainingTarget[]): TargetGroupStatus {
-    const targets = group.targets.map(target => {
-      const slot = this.#sources.publisher.slotOfTarget(group.arn, target)
-      return this.#target(target, slot, this.#sources.checker.health(slot))
-    })
-    const leaving = draining.map(target =>
-      this.#target(target, target.slot, { state: 'draining', reason: 'Target.DeregistrationInProgress' }),
-    )
-    return { name: group.name, arn: group.arn, targets: [...targets, ...leaving] }
+  #targetGroup(
+    { arn, name, targets }: TargetGroup,
+    draining: readonly DrainingTarget[],
+    withHistory: boolean,
+  ): TargetGroupStatus {
+    const { publisher } = this.#sources
+    const registered = targets.map(target => ({ ...target, slot: publisher.slotOfTarget(arn, target) }))
+    return { name, arn, targets: [...registered, ...draining].map(target => this.#target(target, withHistory)) }
   }
 
-  #target(target: { ip: string; port: number }, slot: number, health: TargetHealth): TargetStatus {
+  #target({ ip, port, slot }: SnapshotTarget, withHistory: boolean): TargetStatus {
     const { states, checker, detector, slabs } = this.#sources
     const sum = (counter: TargetCounter) => slabs().reduce((total, slab) => total + slab.target(slot, counter), 0)
-    const { reason, description } = explain(health)
+    const health = checker.health(slot)
+    const lastProbe = checker.lastProbe(slot)
     return {
-      id: target.ip,
-      port: target.port,
+      id: ip,
+      port,
       state: health.state,
-      reason,
-      description,
+      ...explain(health),
       anomaly: detector.result(slot),
       isMitigated: detector.isMitigated(slot),
       isSlowStarting: states.isSlowStarting(slot),
-      lastCheck: checker.lastProbe(slot)?.detail ?? null,
+      lastCheck: lastProbe === null ? null : checkStatus(lastProbe),
       requests: sum('requestsBegun'),
       requestsInFlight: states.requestsInFlight(slot),
       faults: sum('faults'),
+      ...(withHistory ? { history: checker.history(slot).map(healthEvent) } : {}),
     }
   }
 }
 
 function explain(health: TargetHealth): { reason: string | null; description: string | null } {
   if (health.state === 'healthy') return { reason: null, description: null }
-  const description = health.state === 'unhealthy' ? health.description : describeReason(health.reason)
-  return { reason: health.reason, description }
+  return { reason: health.reason, description: health.description }
+}
+
+function healthEvent({ atMs, from, to, outcome }: HealthChange): HealthEvent {
+  return {
+    at: new Date(atMs).toISOString(),
+    from: from.state,
+    to: to.state,
+    ...explain(to),
+    check: outcome === null ? null : checkStatus(outcome),
+  }
+}
+
+function checkStatus({ startedAtMs, logReason, ...outcome }: ProbeOutcome): CheckStatus {
+  return { at: new Date(startedAtMs).toISOString(), reason: logReason, ...outcome }
 }
 
 /** Where a listener can be reached. */

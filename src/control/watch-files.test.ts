@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { systemClock } from '../base/clock.ts'
 import { FileWatch } from './watch-files.ts'
 
 function fixture(t: TestContext, ...names: string[]) {
@@ -12,7 +13,7 @@ function fixture(t: TestContext, ...names: string[]) {
   let saved = 0
   let wake = () => {}
   const watchAll = (...watched: string[]) => {
-    const watch = new FileWatch(watched.map(at), () => {
+    const watch = new FileWatch(systemClock, watched.map(at), () => {
       saved++
       wake()
     })

@@ -5,22 +5,25 @@
 
 import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Clock, Timer } from '../base/clock.ts'
 
 /** A file may be written in several steps: it has to stay the same for so long. */
 const settleMs = 100
 
 export class FileWatch {
+  readonly #clock: Clock
   readonly #onSaved: () => void
   /** By folder. */
   readonly #watchers = new Map<string, FSWatcher>()
   /** By file: what was last spoken of, and what was last seen. */
   readonly #reported = new Map<string, string>()
   readonly #seen = new Map<string, string>()
-  #timer: NodeJS.Timeout | null = null
+  #timer: Timer | null = null
   #isEnded = false
 
   /** @throws the system's error when the folder of a file cannot be watched */
-  constructor(files: readonly string[], onSaved: () => void) {
+  constructor(clock: Clock, files: readonly string[], onSaved: () => void) {
+    this.#clock = clock
     this.#onSaved = onSaved
     try {
       for (const file of files) this.include(file)
@@ -50,11 +53,11 @@ export class FileWatch {
   end(): void {
     this.#isEnded = true
     for (const watcher of this.#watchers.values()) watcher.close()
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer?.cancel()
   }
 
   #lookSoon(): void {
-    this.#timer ??= setTimeout(() => this.#look(), settleMs)
+    this.#timer ??= this.#clock.after(settleMs, () => this.#look())
   }
 
   #look(): void {

@@ -4,9 +4,18 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import { type Clock, ManualClock } from '../base/clock.ts'
 import { targetGroupArn } from '../model/arns.ts'
+import {
+  deregistering,
+  groupNotInUse,
+  initialChecking,
+  notRegistered,
+  registering,
+  zoneNotEnabled,
+} from '../model/health.ts'
 import type { HealthCheck } from '../model/resources.ts'
+import { backendPolicy } from '../model/ssl-policies.ts'
 import { TargetStateCode, TargetStates } from '../model/target-states.ts'
-import { type CheckedGroup, type HealthChange, HealthChecker, type ProbeReport } from './checker.ts'
+import { type CheckedGroup, type Checking, type HealthChange, HealthChecker, type ProbeReport } from './checker.ts'
 
 /** A target on loopback that answers each probe with `status`, or not at all when that is null. */
 class FakeTarget {
@@ -59,16 +68,31 @@ const healthCheck: HealthCheck = {
   matcher: [{ from: 200, to: 200 }],
 }
 
-function groupOf(targets: readonly (readonly [slot: number, target: { port: number }])[]): CheckedGroup {
+type CheckingOn = Extract<Checking, { readonly isOn: true }>
+
+const node = { loadBalancerName: 'web', loadBalancerId: '1fa8b17e4c17e7c7', nodeIp: '127.0.0.1' }
+const checkingOn: CheckingOn = {
+  isOn: true,
+  node,
+  healthCheck,
+  protocolVersion: 'HTTP1',
+  backendPolicy: backendPolicy([]),
+  slowStartSeconds: 0,
+}
+
+function groupOf(
+  targets: readonly (readonly [slot: number, target: { port: number }])[],
+  settings: Partial<CheckingOn> = {},
+): CheckedGroup {
   return {
     arn: targetGroupArn('app', '0123456789abcdef'),
     name: 'app',
-    healthCheck,
-    isInUse: true,
-    slowStartSeconds: 0,
+    checking: { ...checkingOn, ...settings },
     targets: targets.map(([slot, { port }]) => ({ ip: '127.0.0.1', port, slot })),
   }
 }
+
+const atRest = (group: CheckedGroup): CheckedGroup => ({ ...group, checking: { isOn: false, health: groupNotInUse } })
 
 /** A checker under a clock that stands still until told. */
 class Fixture {
@@ -135,9 +159,9 @@ describe('health checker', () => {
     const target = await new FakeTarget(200).start(t)
     const fixture = new Fixture(t)
     const { checker, states, clock } = fixture
-    assert.deepEqual(checker.health(7), { state: 'unused', reason: 'Target.NotRegistered' })
+    assert.equal(checker.health(7), notRegistered)
     checker.apply([groupOf([[7, target]])])
-    assert.deepEqual(checker.health(7), { state: 'initial', reason: 'Elb.InitialHealthChecking' })
+    assert.equal(checker.health(7), initialChecking)
     assert.equal(states.state(7), TargetStateCode.initial)
     assert.equal(checker.lastProbe(7), null)
 
@@ -149,9 +173,10 @@ describe('health checker', () => {
       slot: 7,
       group: { arn: groupOf([]).arn, name: 'app' },
       target: { ip: '127.0.0.1', port: target.port },
-      from: { state: 'initial', reason: 'Elb.InitialHealthChecking' },
+      from: initialChecking,
       to: { state: 'healthy' },
       atMs: clock.originMs,
+      outcome: checker.lastProbe(7),
     })
     assert.deepEqual(fixture.moves, ['7: unused > initial', '7: initial > healthy'])
     assert.deepEqual(checker.history(7), fixture.changes)
@@ -221,7 +246,7 @@ describe('health checker', () => {
   it('draws the second probes apart, and apart they stay', async t => {
     const target = await new FakeTarget(200).start(t)
     const draws = [0, 0.5, 0.99]
-    const fixture = new Fixture(t, { random: () => draws.shift()! })
+    const fixture = new Fixture(t, { random: () => draws.shift() ?? 0 })
     fixture.checker.apply([
       groupOf([
         [0, target],
@@ -230,15 +255,54 @@ describe('health checker', () => {
       ]),
     ])
     await fixture.reported(3)
-    const oneByOne = [515, 735, 750, 3515, 735, 750] // since the third target's first: 3515, 4250, 5000, and 5 s later
-    fixture.clock.advance(3000)
-    for (const [index, ms] of oneByOne.entries()) {
+    for (const [index, ms] of [2525, 1225, 1250, 2525, 1225, 1250].entries()) {
       fixture.clock.advance(ms)
       await fixture.reported(4 + index)
     }
-    assert.deepEqual(fixture.starts(2), [0, 3515, 8515])
-    assert.deepEqual(fixture.starts(1), [0, 4250, 9250])
+    assert.deepEqual(fixture.starts(2), [0, 2525, 7525])
+    assert.deepEqual(fixture.starts(1), [0, 3750, 8750])
     assert.deepEqual(fixture.starts(0), [0, 5000, 10_000])
+  })
+
+  it('an interval is at most a twentieth shorter than it should be, and never shorter than the timeout', async t => {
+    const target = await new FakeTarget(200).start(t)
+    for (const [timeoutSeconds, second, third] of [
+      [2, 2500, 4750],
+      [4.9, 4900, 4900],
+    ] as const) {
+      const fixture = new Fixture(t, { random: () => 1 })
+      fixture.checker.apply([groupOf([[0, target]], { healthCheck: { ...healthCheck, timeoutSeconds } })])
+      await fixture.reported(1)
+      fixture.clock.advance(second)
+      await fixture.reported(2)
+      fixture.clock.advance(third)
+      await fixture.reported(3)
+      assert.deepEqual(fixture.starts(0), [0, second, second + third])
+    }
+  })
+
+  it('of a thousand new targets, twenty are probed at once, and all within half an interval', t => {
+    const clock = new ManualClock()
+    const startsAt: number[] = []
+    const never = { timeOut: () => {}, cancel: () => {} }
+    const checker = new HealthChecker({
+      clock,
+      states: new TargetStates(),
+      onChange: () => {},
+      startProbe: () => {
+        startsAt.push(clock.now())
+        return never
+      },
+    })
+    t.after(() => checker.close())
+    checker.apply([groupOf(Array.from({ length: 1000 }, (_, slot) => [slot, { port: slot + 1 }] as const))])
+    assert.equal(startsAt.length, 20)
+    assert.equal(checker.health(19), initialChecking)
+    assert.equal(checker.health(20), registering)
+    clock.advance(2499)
+    assert.equal(startsAt.length, 1000)
+    assert.equal(checker.health(999), initialChecking)
+    for (const at of new Set(startsAt)) assert.equal(startsAt.filter(other => other === at).length, 20)
   })
 
   it('a target that stays keeps state, streak and schedule', async t => {
@@ -269,18 +333,17 @@ describe('health checker', () => {
     const target = await new FakeTarget(null).start(t)
     const elsewhere = await new FakeTarget(204).start(t)
     const fixture = new Fixture(t)
-    const group = groupOf([[0, target]])
-    fixture.checker.apply([group])
+    fixture.checker.apply([groupOf([[0, target]])])
     await target.probed(1)
     const changed = { port: elsewhere.port, path: '/new', intervalSeconds: 30, matcher: [{ from: 204, to: 204 }] }
-    fixture.checker.apply([{ ...group, healthCheck: { ...healthCheck, ...changed } }])
+    fixture.checker.apply([groupOf([[0, target]], { healthCheck: { ...healthCheck, ...changed } })])
     target.socket?.end('HTTP/1.1 200 \r\n\r\n')
     await fixture.reported(1)
     assert.equal(fixture.checker.health(0).state, 'healthy', 'the probe under way keeps its matcher')
 
     await fixture.intervals(1)
     assert.deepEqual([target.paths, elsewhere.paths], [['/'], ['/new']])
-    assert.equal(fixture.reports[1]?.port, elsewhere.port)
+    assert.equal(fixture.reports[1]?.request.port, elsewhere.port)
     assert.equal(fixture.checker.lastProbe(0)?.result, 'pass')
     fixture.clock.advance(30_000)
     await fixture.reported(3)
@@ -301,8 +364,9 @@ describe('health checker', () => {
     await roundTrip()
     assert.equal(states.state(0), TargetStateCode.draining)
     assert.equal(target.paths.length, 1)
-    assert.deepEqual(checker.health(0), { state: 'unused', reason: 'Target.NotRegistered' })
-    assert.deepEqual([checker.history(0), fixture.reports.length, fixture.changes.length], [[], 0, 1])
+    assert.equal(checker.health(0), notRegistered)
+    assert.deepEqual([checker.history(0), fixture.reports.length], [[], 0])
+    assert.deepEqual(fixture.moves, ['0: unused > initial', '0: initial > unused'])
   })
 
   it('a slot given to another target at once knows nothing of the old one', async t => {
@@ -318,7 +382,8 @@ describe('health checker', () => {
     await roundTrip()
     clock.advance(4000) // the old probe would have timed out
     assert.equal(states.state(0), TargetStateCode.healthy)
-    assert.deepEqual(fixture.moves, ['0: unused > initial', '0: unused > initial', '0: initial > healthy'])
+    const moves = ['0: unused > initial', '0: initial > unused', '0: unused > initial', '0: initial > healthy']
+    assert.deepEqual(fixture.moves, moves)
     assert.equal(checker.history(0).length, 2)
   })
 
@@ -328,8 +393,8 @@ describe('health checker', () => {
     const { checker, states, clock } = fixture
     const group = groupOf([[0, target]])
     states.setState(0, TargetStateCode.draining)
-    checker.apply([{ ...group, isInUse: false }])
-    assert.deepEqual(checker.health(0), { state: 'unused', reason: 'Target.NotInUse' })
+    checker.apply([atRest(group)])
+    assert.equal(checker.health(0), groupNotInUse)
     assert.equal(states.state(0), TargetStateCode.unused)
     clock.advance(60_000)
     await roundTrip()
@@ -337,7 +402,7 @@ describe('health checker', () => {
 
     checker.apply([group])
     await target.probed(1)
-    checker.apply([{ ...group, isInUse: false }])
+    checker.apply([atRest(group)])
     clock.advance(60_000)
     await roundTrip()
     assert.deepEqual([target.paths.length, fixture.reports.length], [1, 0])
@@ -358,7 +423,7 @@ describe('health checker', () => {
     const fixture = new Fixture(t)
     const group = groupOf([[0, target]])
     fixture.checker.apply([group])
-    fixture.checker.apply([{ ...group, isInUse: false }])
+    fixture.checker.apply([atRest(group)])
     fixture.clock.advance(1000)
     fixture.checker.apply([group])
     await fixture.reported(1)
@@ -379,18 +444,18 @@ describe('health checker', () => {
     ]
     for (const other of others) {
       checker.apply([group])
-      checker.apply([{ ...group, healthCheck: { ...healthCheck } }])
+      checker.apply([groupOf([[0, { port: 1 }]], { healthCheck: { ...healthCheck } })])
       assert.equal(checker.history(0)[0], changes.at(-1))
       checker.apply([other])
       assert.equal(checker.history(0)[0], changes.at(-1))
     }
-    assert.equal(changes.length, 6)
+    assert.equal(changes.length, 11) // each new target, and each that left
   })
 
   it('remembers the last hundred changes of a target', t => {
     const { checker, changes } = new Fixture(t)
     const group = groupOf([[0, { port: 1 }]])
-    for (let turn = 0; turn < 130; turn++) checker.apply([{ ...group, isInUse: turn % 2 === 0 }])
+    for (let turn = 0; turn < 130; turn++) checker.apply([turn % 2 === 0 ? group : atRest(group)])
     assert.equal(changes.length, 130)
     assert.deepEqual(checker.history(0), changes.slice(30))
   })
@@ -439,6 +504,48 @@ describe('health checker', () => {
     assert.equal(target.paths.length, 1)
   })
 
+  it('a target at rest shows why, and its history goes on', async t => {
+    const target = await new FakeTarget(200).start(t)
+    const fixture = new Fixture(t)
+    const { checker, states, clock } = fixture
+    const group = groupOf([[0, target]])
+    checker.apply([group])
+    await fixture.reported(1)
+    checker.apply([{ ...group, checking: { isOn: false, health: deregistering } }])
+    assert.equal(checker.health(0), deregistering)
+    assert.equal(states.state(0), TargetStateCode.draining)
+    assert.equal(checker.lastProbe(0)?.result, 'pass')
+    clock.advance(60_000)
+    await roundTrip()
+    assert.equal(target.paths.length, 1)
+    checker.apply([{ ...group, checking: { isOn: false, health: zoneNotEnabled } }])
+    assert.equal(checker.health(0), zoneNotEnabled)
+    checker.apply([])
+    const moves = [
+      'unused > initial',
+      'initial > healthy',
+      'healthy > draining',
+      'draining > unused',
+      'unused > unused',
+    ]
+    assert.deepEqual(
+      fixture.moves,
+      moves.map(move => `0: ${move}`),
+    )
+    assert.equal(fixture.changes.at(-1)?.to, notRegistered)
+  })
+
+  it('each node checks for itself', async t => {
+    const target = await new FakeTarget(200).start(t)
+    const fixture = new Fixture(t)
+    const other = { ...node, nodeIp: '127.31.2.1' }
+    fixture.checker.apply([groupOf([[0, target]]), groupOf([[1, target]], { node: other })])
+    await fixture.reported(2)
+    const reported = fixture.reports.map(({ slot, node: { nodeIp } }) => `${slot} by ${nodeIp}`)
+    assert.deepEqual(reported.sort(), ['0 by 127.0.0.1', '1 by 127.31.2.1'])
+    assert.deepEqual([fixture.checker.health(0).state, fixture.checker.health(1).state], ['healthy', 'healthy'])
+  })
+
   it('stops with close and takes nothing more', async t => {
     const target = await new FakeTarget(null).start(t)
     const { checker, clock, reports } = new Fixture(t)
@@ -455,7 +562,9 @@ describe('health checker', () => {
   it('refuses what validation must have kept away', t => {
     const { checker } = new Fixture(t)
     const group = groupOf([[0, { port: 1 }]])
-    const withCheck = (change: Partial<HealthCheck>) => [{ ...group, healthCheck: { ...healthCheck, ...change } }]
+    const withCheck = (change: Partial<HealthCheck>) => [
+      groupOf([[0, { port: 1 }]], { healthCheck: { ...healthCheck, ...change } }),
+    ]
     assert.throws(() => checker.apply(withCheck({ timeoutSeconds: 5 })), /times out before the next/)
     assert.throws(() => checker.apply(withCheck({ path: '/ HTTP/1.1\r\nX: y' })), /visible ASCII/)
     assert.throws(() => checker.apply([group, group]), /one target/)
@@ -472,7 +581,7 @@ describe('slow start', () => {
       this.targets = targets.map((target, slot) => [slot, target] as const)
     }
 
-    static async begin(t: TestContext, settings: Partial<CheckedGroup> = {}): Promise<Slow> {
+    static async begin(t: TestContext, settings: Partial<CheckingOn> = {}): Promise<Slow> {
       const targets = await Promise.all([0, 1, 2].map(() => new FakeTarget(200).start(t)))
       const slow = new Slow(t, targets)
       slow.apply([0, 1], settings)
@@ -480,13 +589,13 @@ describe('slow start', () => {
       return slow
     }
 
-    apply(slots: readonly number[], settings: Partial<CheckedGroup> = {}): void {
+    apply(slots: readonly number[], settings: Partial<CheckingOn> = {}): void {
       const targets = this.targets.filter(([slot]) => slots.includes(slot))
-      this.checker.apply([{ ...groupOf(targets), slowStartSeconds: 60, ...settings }])
+      this.checker.apply([groupOf(targets, { slowStartSeconds: 60, ...settings })])
     }
 
     /** Registers the third target, which turns healthy at once. */
-    async addThird(settings: Partial<CheckedGroup> = {}): Promise<void> {
+    async addThird(settings: Partial<CheckingOn> = {}): Promise<void> {
       const before = this.reports.length
       this.apply([0, 1, 2], settings)
       await this.reported(before + 1)
@@ -552,7 +661,7 @@ describe('slow start', () => {
 
   it('nor do those of a group that comes into use', async t => {
     const slow = await Slow.begin(t)
-    slow.apply([0, 1], { isInUse: false })
+    slow.checker.apply([atRest(groupOf(slow.targets.slice(0, 2)))])
     slow.apply([0, 1])
     await slow.reported(4)
     assert.deepEqual(
@@ -659,12 +768,26 @@ describe('slow start', () => {
     assert.deepEqual(alone.slowStarting, [])
   })
 
+  it('targets at full share count for the node that checks them', async t => {
+    const slow = await Slow.begin(t)
+    const [first, second] = slow.targets.map(target => groupOf([target], { slowStartSeconds: 60 }))
+    const elsewhere = { ...checkingOn, slowStartSeconds: 60, node: { ...node, nodeIp: '127.31.2.1' } }
+    slow.checker.apply([first!, { ...second!, checking: elsewhere }])
+    slow.targets[1]![1].status = 500
+    await slow.pairIntervals(2)
+    assert.equal(slow.states.state(1), TargetStateCode.unhealthy)
+    slow.targets[1]![1].status = 200
+    await slow.pairIntervals(3)
+    assert.equal(slow.states.state(1), TargetStateCode.healthy)
+    assert.deepEqual(slow.slowStarting, [])
+  })
+
   it('targets of another group at full share do not count', async t => {
     const slow = await Slow.begin(t)
     for (const slot of [0, 1]) slow.targets[slot]![1].status = 500
     await slow.pairIntervals(2)
     const other = { ...groupOf([[7, slow.targets[2]![1]]]), arn: targetGroupArn('other', 'fedcba9876543210') }
-    const own = { ...groupOf(slow.targets.slice(0, 2)), slowStartSeconds: 60 }
+    const own = groupOf(slow.targets.slice(0, 2), { slowStartSeconds: 60 })
     slow.checker.apply([own, other])
     await slow.reported(slow.reports.length + 1)
     assert.equal(slow.states.state(7), TargetStateCode.healthy)

@@ -8,75 +8,90 @@
 
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
-import type { TargetGroupArn } from '../model/arns.ts'
-import type { TargetHealth } from '../model/health.ts'
+import { notRegistered, type TargetHealth } from '../model/health.ts'
 import type { HealthCheck } from '../model/resources.ts'
 import type { SnapshotTarget } from '../model/snapshot.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import {
-  type CheckSettings,
+  type Checking,
   type CheckSurroundings,
   type GroupId,
   type HealthChange,
-  notRegistered,
   type ProbeReport,
+  peersKey,
   TargetCheck,
 } from './checker/target-check.ts'
-import type { ProbeOutcome } from './probe.ts'
+import { type ProbeOutcome, type StartProbe, startProbe } from './probe.ts'
 
-export type { CheckSettings, GroupId, HealthChange, ProbeReport } from './checker/target-check.ts'
+export type { Checking, CheckingNode, GroupId, HealthChange, ProbeReport } from './checker/target-check.ts'
 
-export type CheckedGroup = GroupId & CheckSettings & { readonly targets: readonly SnapshotTarget[] }
+/**
+ * Targets of one group, as one node has them. A group may be there several times: once for each node, each with slots
+ * of its own for the targets, and for those of its targets that are not checked.
+ */
+export type CheckedGroup = GroupId & { readonly checking: Checking; readonly targets: readonly SnapshotTarget[] }
 
 export type HealthCheckerOptions = {
   readonly clock: Clock
   readonly states: TargetStates
-  /** A target is new or its state another one. Called from `apply` too, for targets that begin or come to rest. */
+  /** A target is new, leaves, or its state is another one. Called from `apply` too. */
   readonly onChange: (change: HealthChange) => void
   /** One health check ended: what a health check log holds. Comes after the change that it may have caused. */
   readonly onProbe?: (report: ProbeReport) => void
-  /** From 0 up to 1; spreads the targets over the interval. */
+  readonly startProbe?: StartProbe
+  /** From 0 up to 1; spreads the probes over the interval. */
   readonly random?: () => number
 }
+
+/**
+ * Ours: of targets that are registered together so many are probed at once, the next ones a little later, all within
+ * half of their interval. Their later probes find moments of their own.
+ */
+const launchedTogetherMax = 20
+const launchEveryMs = 40
 
 export class HealthChecker {
   readonly #around: CheckSurroundings
   /** By slot. */
   #checks: ReadonlyMap<number, TargetCheck> = new Map()
+  /** What one node checks for one group. */
+  #peers: ReadonlyMap<string, readonly TargetCheck[]> = new Map()
   #isClosed = false
 
-  constructor({ clock, states, onChange, onProbe = () => {}, random = Math.random }: HealthCheckerOptions) {
-    const hasTargetAtFullShare = (group: TargetGroupArn): boolean => this.#hasTargetAtFullShare(group)
-    this.#around = { clock, states, onChange, onProbe, random, hasTargetAtFullShare }
+  constructor(options: HealthCheckerOptions) {
+    const hasPeerAtFullShare = (key: string): boolean => this.#hasPeerAtFullShare(key)
+    this.#around = { onProbe: () => {}, startProbe, random: Math.random, ...options, hasPeerAtFullShare }
   }
 
   /**
    * Makes `groups` what is checked. A target that stays keeps its state, streak and schedule, and a changed health
-   * check governs it from its next probe on; a new one is `initial` and probed at once; one that is gone is
-   * forgotten, its slot left as it is.
+   * check governs it from its next probe on; a new one is `initial` and probed at once, or nearly so when there are
+   * many; one that is gone is forgotten, its slot left as it is.
    */
   apply(groups: readonly CheckedGroup[]): void {
     assert(!this.#isClosed, 'a closed health checker is given nothing to check')
     const before = this.#checks
-    const groupsBefore = new Set<TargetGroupArn>()
-    for (const check of before.values()) if (check.isChecking) groupsBefore.add(check.group.arn)
-    const after = new Map<number, TargetCheck>()
-    for (const group of groups) {
-      assertProbeable(group.healthCheck)
-      for (const target of group.targets) {
-        assert(!after.has(target.slot), 'a slot belongs to one target')
-        const check = before.get(target.slot)
-        const isSame = check !== undefined && isCheckOf(check, group, target)
-        after.set(target.slot, isSame ? check : new TargetCheck(this.#around, group, target))
-      }
-    }
-    this.#checks = after
+    const peersBefore = this.#peers
+    const { checks, peers } = this.#plan(groups)
+    const founded = new Set([...peers.keys()].filter(key => !peersBefore.get(key)?.some(check => check.isChecking)))
+    const launches = [...peers.values()].flat().filter(check => !check.isChecking).length
+    this.#checks = checks
+    this.#peers = peers
     // First the old, so that a slot's next owner is the only one that writes it.
-    for (const check of before.values()) if (after.get(check.slot) !== check) check.stop()
-    for (const group of groups) {
-      for (const target of group.targets) {
-        if (this.#checks !== after) return // onChange applied something newer, or closed us
-        after.get(target.slot)!.configure(group, !groupsBefore.has(group.arn))
+    const leaving = [...before.values()].filter(check => checks.get(check.slot) !== check)
+    for (const check of leaving) check.stop()
+    for (const check of leaving) if (this.#checks === checks) check.leave()
+    let launched = 0
+    for (const { arn, checking, targets } of groups) {
+      for (const { slot } of targets) {
+        if (this.#checks !== checks) return // onChange applied something newer, or closed us
+        const check = checks.get(slot)!
+        if (!checking.isOn) check.rest(checking.health)
+        else if (check.isChecking) check.goOn(checking)
+        else {
+          const isFounder = founded.has(peersKey(checking.node, arn))
+          check.begin(checking, isFounder, launchDelayMs(launched++, launches, checking.healthCheck))
+        }
       }
     }
   }
@@ -98,21 +113,48 @@ export class HealthChecker {
 
   /** Stops all probes and forgets all targets; the shared states stay as they are. */
   close(): void {
-    if (!this.#isClosed) this.apply([])
+    for (const check of this.#checks.values()) check.stop()
+    this.#checks = new Map()
     this.#isClosed = true
   }
 
-  #hasTargetAtFullShare(group: TargetGroupArn): boolean {
-    for (const check of this.#checks.values()) {
-      if (check.group.arn !== group || check.health.state !== 'healthy') continue
-      if (!this.#around.states.isSlowStarting(check.slot)) return true
+  /** Changes nothing yet. */
+  #plan(groups: readonly CheckedGroup[]) {
+    const checks = new Map<number, TargetCheck>()
+    const peers = new Map<string, TargetCheck[]>()
+    for (const group of groups) {
+      const ofGroup = group.targets.map(target => this.#keepOrAdd(group, target))
+      for (const check of ofGroup) {
+        assert(!checks.has(check.slot), 'a slot belongs to one target')
+        checks.set(check.slot, check)
+      }
+      if (!group.checking.isOn) continue
+      assertProbeable(group.checking.healthCheck)
+      const key = peersKey(group.checking.node, group.arn)
+      peers.set(key, [...(peers.get(key) ?? []), ...ofGroup])
     }
-    return false
+    return { checks, peers }
+  }
+
+  #keepOrAdd(group: CheckedGroup, target: SnapshotTarget): TargetCheck {
+    const known = this.#checks.get(target.slot)
+    return known !== undefined && isCheckOf(known, group, target) ? known : new TargetCheck(this.#around, group, target)
+  }
+
+  #hasPeerAtFullShare(key: string): boolean {
+    const peers = this.#peers.get(key) ?? []
+    return peers.some(({ health, slot }) => health.state === 'healthy' && !this.#around.states.isSlowStarting(slot))
   }
 }
 
 function isCheckOf(check: TargetCheck, group: GroupId, target: SnapshotTarget): boolean {
   return check.group.arn === group.arn && check.target.ip === target.ip && check.target.port === target.port
+}
+
+function launchDelayMs(index: number, launches: number, { intervalSeconds }: HealthCheck): number {
+  const waves = Math.ceil(launches / launchedTogetherMax)
+  const wave = Math.floor(index / launchedTogetherMax)
+  return wave * Math.min(launchEveryMs, (intervalSeconds * 1000) / 2 / waves)
 }
 
 /** Validation has seen to both; without them probes would overlap, or a path could forge a request. */

@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { afterProbe, type CheckedState, type ProbeVerdict, registered, type Thresholds } from './state-machine.ts'
+import { initialChecking } from '../model/health.ts'
+import { afterProbe, type CheckedState, checking, type ProbeVerdict, type Thresholds } from './state-machine.ts'
 
 const pass: ProbeVerdict = { result: 'pass', statusCode: 200, logReason: null }
 const timedOut: ProbeVerdict = { result: 'fail', statusCode: null, logReason: 'TimedOut' }
 const reset: ProbeVerdict = { result: 'fail', statusCode: null, logReason: 'ConnectionReset' }
 const internal: ProbeVerdict = { result: 'fail', statusCode: null, logReason: 'InternalError' }
+const unexpectedGrpcStatus: ProbeVerdict = { result: 'fail', statusCode: 14, logReason: 'GRPCUnexpectedStatus' }
+const noGrpcStatus: ProbeVerdict = { result: 'fail', statusCode: null, logReason: 'GRPCStatusHeaderEmpty' }
 
 function code(statusCode: number): ProbeVerdict {
   return { result: 'fail', statusCode, logReason: statusCode >= 500 ? 'TargetError' : 'ResponseCodeMismatch' }
 }
 
 function run(verdicts: readonly ProbeVerdict[], thresholds: Thresholds): CheckedState {
-  return verdicts.reduce((state, verdict) => afterProbe(state, verdict, thresholds), registered)
+  return verdicts.reduce((state, verdict) => afterProbe(state, verdict, thresholds), checking)
 }
 
 describe('state machine', () => {
@@ -27,7 +30,7 @@ describe('state machine', () => {
   })
 
   it('a new target stays initial below the unhealthy threshold', () => {
-    assert.deepEqual(run([timedOut], thresholds).health, { state: 'initial', reason: 'Elb.InitialHealthChecking' })
+    assert.equal(run([timedOut], thresholds).health, initialChecking)
     assert.equal(run([timedOut, reset], thresholds).health.state, 'unhealthy')
   })
 
@@ -45,6 +48,8 @@ describe('state machine', () => {
       [internal, 'Elb.InternalError', 'Health checks failed due to an internal error'],
       [code(404), 'Target.ResponseCodeMismatch', 'Health checks failed with these codes: [404]'],
       [code(502), 'Target.ResponseCodeMismatch', 'Health checks failed with these codes: [502]'],
+      [unexpectedGrpcStatus, 'Target.ResponseCodeMismatch', 'Health checks failed with these codes: [14]'],
+      [noGrpcStatus, 'Target.FailedHealthChecks', 'Health checks failed'],
     ] as const
     for (const [verdict, reason, description] of cases) {
       assert.deepEqual(run([verdict, verdict], thresholds).health, { state: 'unhealthy', reason, description })

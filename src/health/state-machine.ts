@@ -5,22 +5,37 @@
  */
 
 import { assertNever } from '../base/assert.ts'
-import { describeCodeMismatch, describeReason, type TargetHealth } from '../model/health.ts'
+import {
+  codeMismatch,
+  failedChecks,
+  healthy,
+  initialChecking,
+  internalError,
+  registering,
+  type TargetHealth,
+  timedOut,
+} from '../model/health.ts'
 import type { HealthCheck } from '../model/resources.ts'
 
-/** How a health check ended. The reasons are those of the service's health check log. */
+/**
+ * How a health check ended. The reasons are those of the service's health check log, less ResponseStringMismatch: no
+ * target group of a load balancer can be told to look for one.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-health-check-logs.html
+ */
 export type ProbeVerdict =
   | { readonly result: 'pass'; readonly statusCode: number; readonly logReason: null }
   | {
       readonly result: 'fail'
+      /** Of HTTP; with GRPCUnexpectedStatus, of gRPC. */
       readonly statusCode: number
       /** `TargetError` is a 5xx. */
-      readonly logReason: 'ResponseCodeMismatch' | 'TargetError'
+      readonly logReason: 'ResponseCodeMismatch' | 'TargetError' | 'GRPCUnexpectedStatus'
     }
   | {
       readonly result: 'fail'
       readonly statusCode: null
-      readonly logReason: 'TimedOut' | 'ConnectionReset' | 'InternalError'
+      readonly logReason: 'TimedOut' | 'ConnectionReset' | 'GRPCStatusHeaderEmpty' | 'InternalError'
     }
 
 type FailVerdict = Extract<ProbeVerdict, { readonly result: 'fail' }>
@@ -38,17 +53,13 @@ export type CheckedState = {
 
 export type Thresholds = Pick<HealthCheck, 'healthyThresholdCount' | 'unhealthyThresholdCount'>
 
-/**
- * Where a registered target begins. `Elb.RegistrationInProgress` never shows: the first health check starts in the
- * moment of registration.
- */
-export const registered: CheckedState = {
-  health: { state: 'initial', reason: 'Elb.InitialHealthChecking' },
-  contraryCount: 0,
-  failedCodes: [],
-}
+/** Where a registered target begins, before its first health check. */
+export const registered: CheckedState = { health: registering, contraryCount: 0, failedCodes: [] }
 
-const healthy: CheckedState = { health: { state: 'healthy' }, contraryCount: 0, failedCodes: [] }
+/** Its first health check is under way. */
+export const checking: CheckedState = { ...registered, health: initialChecking }
+
+const inService: CheckedState = { ...registered, health: healthy }
 
 /**
  * The state after one more health check. A new target needs one success, whatever the healthy threshold; every other
@@ -60,9 +71,9 @@ export function afterProbe(before: CheckedState, verdict: ProbeVerdict, threshol
 }
 
 function afterPass(before: CheckedState, thresholds: Thresholds): CheckedState {
-  if (before.health.state !== 'unhealthy') return healthy
+  if (before.health.state !== 'unhealthy') return inService
   const contraryCount = before.contraryCount + 1
-  if (contraryCount >= thresholds.healthyThresholdCount) return healthy
+  if (contraryCount >= thresholds.healthyThresholdCount) return inService
   return { health: before.health, contraryCount, failedCodes: [] }
 }
 
@@ -79,27 +90,24 @@ function withCode(codes: readonly number[], code: number | null): readonly numbe
   return code === null || codes.includes(code) ? codes : [...codes, code]
 }
 
-/** Of a streak that failed in several ways, the latest way is the one shown (assumed). */
+/**
+ * Of a streak that failed in several ways, the latest way is the one shown (assumed, as is what becomes of the two
+ * reasons of gRPC).
+ */
 function unhealthy(verdict: FailVerdict, failedCodes: readonly number[]): CheckedHealth {
   switch (verdict.logReason) {
     case 'ResponseCodeMismatch':
     case 'TargetError':
-      return {
-        state: 'unhealthy',
-        reason: 'Target.ResponseCodeMismatch',
-        description: describeCodeMismatch(failedCodes),
-      }
+    case 'GRPCUnexpectedStatus':
+      return codeMismatch(failedCodes)
     case 'TimedOut':
-      return unhealthyFor('Target.Timeout')
+      return timedOut
     case 'ConnectionReset':
-      return unhealthyFor('Target.FailedHealthChecks')
+    case 'GRPCStatusHeaderEmpty':
+      return failedChecks
     case 'InternalError':
-      return unhealthyFor('Elb.InternalError')
+      return internalError
     default:
       return assertNever(verdict)
   }
-}
-
-function unhealthyFor(reason: 'Target.Timeout' | 'Target.FailedHealthChecks' | 'Elb.InternalError'): CheckedHealth {
-  return { state: 'unhealthy', reason, description: describeReason(reason) }
 }

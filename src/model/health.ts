@@ -2,14 +2,22 @@
  * States of a target and why, in the service's words.
  *
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
  */
 
 export type TargetHealth =
-  | { readonly state: 'healthy' }
-  | { readonly state: 'initial'; readonly reason: 'Elb.RegistrationInProgress' | 'Elb.InitialHealthChecking' }
-  | { readonly state: 'unhealthy'; readonly reason: UnhealthyReason; readonly description: string }
-  | { readonly state: 'unused'; readonly reason: 'Target.NotRegistered' | 'Target.NotInUse' }
-  | { readonly state: 'draining'; readonly reason: 'Target.DeregistrationInProgress' }
+  | { readonly state: 'healthy' } // no reason: nothing to explain
+  | Explained<'initial', 'Elb.RegistrationInProgress' | 'Elb.InitialHealthChecking'>
+  | Explained<'unhealthy', UnhealthyReason>
+  | Explained<'unused', 'Target.NotRegistered' | 'Target.NotInUse' | 'Target.InvalidState' | 'Target.IpUnusable'>
+  | Explained<'draining', 'Target.DeregistrationInProgress'>
+  | Explained<'unavailable', 'Target.HealthCheckDisabled' | 'Elb.InternalError'>
+
+type Explained<State, Reason> = {
+  readonly state: State
+  readonly reason: Reason
+  readonly description: string
+}
 
 export type UnhealthyReason =
   | 'Target.ResponseCodeMismatch'
@@ -17,23 +25,56 @@ export type UnhealthyReason =
   | 'Target.FailedHealthChecks'
   | 'Elb.InternalError'
 
-const descriptions = {
-  'Elb.RegistrationInProgress': 'Target registration is in progress',
-  'Elb.InitialHealthChecking': 'Initial health checks in progress',
-  'Elb.InternalError': 'Health checks failed due to an internal error',
-  'Target.Timeout': 'Request timed out',
-  'Target.FailedHealthChecks': 'Health checks failed',
-  'Target.NotRegistered': 'Target is not registered to the target group',
-  'Target.NotInUse': 'Target group is not configured to receive traffic from the load balancer',
-  'Target.DeregistrationInProgress': 'Target deregistration is in progress',
-} as const
+/** Of a target that nobody checks. */
+export type RestingHealth = Extract<TargetHealth, { readonly state: 'unused' | 'draining' | 'unavailable' }>
 
-/** The service's sentence for a reason code. `Target.ResponseCodeMismatch` has one of its own, with the codes. */
-export function describeReason(reason: keyof typeof descriptions): string {
-  return descriptions[reason]
+function explained<const State, const Reason>(state: State, reason: Reason, description: string) {
+  return { state, reason, description } as const
 }
 
-/** @param codes the distinct status codes seen, in the order they came */
-export function describeCodeMismatch(codes: readonly number[]): string {
-  return `Health checks failed with these codes: [${codes.join(', ')}]`
+export const healthy = { state: 'healthy' } as const
+
+export const registering = explained('initial', 'Elb.RegistrationInProgress', 'Target registration is in progress')
+export const initialChecking = explained('initial', 'Elb.InitialHealthChecking', 'Initial health checks in progress')
+
+export const timedOut = explained('unhealthy', 'Target.Timeout', 'Request timed out')
+export const failedChecks = explained('unhealthy', 'Target.FailedHealthChecks', 'Health checks failed')
+const internalErrorText = 'Health checks failed due to an internal error'
+export const internalError = explained('unhealthy', 'Elb.InternalError', internalErrorText)
+
+/** @param codes the distinct codes seen, in the order they came (what stands between them is assumed) */
+export function codeMismatch(codes: readonly number[]): TargetHealth & { state: 'unhealthy' } {
+  const description = `Health checks failed with these codes: [${codes.join(', ')}]`
+  return explained('unhealthy', 'Target.ResponseCodeMismatch', description)
 }
+
+export const notRegistered = explained('unused', 'Target.NotRegistered', 'Target is not registered to the target group')
+export const groupNotInUse = explained(
+  'unused',
+  'Target.NotInUse',
+  'Target group is not configured to receive traffic from the load balancer',
+)
+export const zoneNotEnabled = explained(
+  'unused',
+  'Target.NotInUse',
+  'Target is in an Availability Zone that is not enabled for the load balancer',
+)
+export const ipUnusable = explained(
+  'unused',
+  'Target.IpUnusable',
+  'The IP address cannot be used as a target, as it is in use by a load balancer',
+)
+
+/** Of an instance that does not run. */
+export function invalidState(which: 'the stopped' | 'the terminated' | 'the terminated or stopped' | 'an invalid') {
+  return explained('unused', 'Target.InvalidState', `Target is in ${which} state`)
+}
+
+export const deregistering = explained(
+  'draining',
+  'Target.DeregistrationInProgress',
+  'Target deregistration is in progress',
+)
+
+export const checksDisabled = explained('unavailable', 'Target.HealthCheckDisabled', 'Health checks are disabled')
+export const statusUnknown = explained('unavailable', 'Elb.InternalError', internalErrorText)

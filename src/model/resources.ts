@@ -293,10 +293,11 @@ export type Stickiness =
     }
 
 export type HealthCheck = {
-  readonly protocol: 'HTTP'
+  /** Of the probes; targets may be spoken to in another way. */
+  readonly protocol: 'HTTP' | 'HTTPS'
   /** `traffic-port` is each target's own port. */
   readonly port: number | 'traffic-port'
-  /** 1-1024 characters, starts with `/`, may hold a query. */
+  /** 1-1024 characters, starts with `/`; may hold a query, and is a method for GRPC groups. */
   readonly path: string
   /** 5-300, or shorter by a test-only knob. */
   readonly intervalSeconds: number
@@ -306,11 +307,12 @@ export type HealthCheck = {
   readonly healthyThresholdCount: number
   /** 2-10. */
   readonly unhealthyThresholdCount: number
-  readonly matcher: readonly StatusRange[]
+  /** At least one; statuses of HTTP (200-499), and of gRPC (0-99) for GRPC groups. */
+  readonly matcher: readonly CodeRange[]
 }
 
 /** Both ends included. */
-export type StatusRange = { readonly from: number; readonly to: number }
+export type CodeRange = { readonly from: number; readonly to: number }
 
 export type Target = {
   /** IPv4 or IPv6 address, in canonical form. */
@@ -322,6 +324,18 @@ export type Target = {
 export type Resources = {
   readonly loadBalancers: readonly LoadBalancer[]
   readonly targetGroups: readonly TargetGroup[]
+}
+
+/** The target groups that the actions of a listener forward to, each as often as they do. */
+export function forwardedGroups({ defaultAction, rules }: Listener): TargetGroupArn[] {
+  const actions = [defaultAction, ...rules.map(rule => rule.action)]
+  return actions.flatMap(action => (action.type === 'forward' ? action.targetGroups.map(({ arn }) => arn) : []))
+}
+
+/** The address of a load balancer's node: all addresses of this machine are one, known by the loopback address. */
+export function nodeIpOf(bind: string): string {
+  if (bind === '0.0.0.0') return '127.0.0.1'
+  return bind === '::' ? '::1' : bind
 }
 
 /** `ip:port`, as logs write it. An IPv6 address is bracketed (assumed; no sample line shows one). */

@@ -5,6 +5,8 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
  */
 
+import type { Listener } from './resources.ts'
+
 export const tlsProtocols = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
 export type TlsProtocol = (typeof tlsProtocols)[number]
 
@@ -171,4 +173,9 @@ export function backendPolicy(names: readonly string[]): SslPolicy {
   const kinds = new Set(names.map(name => byName.get(name)?.kind))
   const row = backendRows.find(each => each.kinds.some(kind => kinds.has(kind)))
   return byName.get(row?.policy ?? defaultSslPolicy)!
+}
+
+/** The same by those listeners. */
+export function backendPolicyOf(listeners: readonly Listener[]): SslPolicy {
+  return backendPolicy(listeners.flatMap(({ tls }) => (tls === null ? [] : [tls.sslPolicy])))
 }

@@ -12,6 +12,8 @@ import { type TlsFailure, TlsHandshake, TlsListener, type TlsSession } from './a
 import { Net, RecordingConnection } from './net-test-support.ts'
 
 export const ticketKeys: Uint8Array = new Uint8Array(48).fill(7)
+/** When listeners are made. */
+export const madeMs: number = Date.UTC(2026, 0, 1)
 
 export type Ended =
   | { readonly how: 'secure'; readonly session: TlsSession; readonly connection: RecordingConnection }
@@ -31,7 +33,7 @@ export class TlsServer {
     const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true })
     await once(server.listen(0, '127.0.0.1'), 'listening')
     const { port } = server.address() as AddressInfo
-    const started = new TlsServer(new Net(t), port, new TlsListener(tls, ticketKeys))
+    const started = new TlsServer(new Net(t), port, new TlsListener(tls, ticketKeys, madeMs))
     const accepted = new Set<Socket>()
     server.on('connection', socket => {
       accepted.add(socket)

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { within } from '../../test/support/deadline.ts'
 import type { Certificate } from '../model/resources.ts'
 import { TlsListener, tlsHandshakeTimeoutMs } from './accept-tls.ts'
-import { bothKinds, certificateFor, TlsServer, ticketKeys } from './accept-tls-test-support.ts'
+import { bothKinds, certificateFor, madeMs, TlsServer, ticketKeys } from './accept-tls-test-support.ts'
 import { pattern, readBytes } from './net-test-support.ts'
 
 const sslPolicy = 'ELBSecurityPolicy-TLS13-1-2-2021-06'
@@ -321,6 +321,7 @@ for (const version of versions) {
       server.listener = new TlsListener(
         { mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: [renewed] },
         ticketKeys,
+        madeMs,
       )
       const second = await server.connectTls(t, only)
       const after = await server.secured()
@@ -342,6 +343,7 @@ for (const version of versions) {
       server.listener = new TlsListener(
         { mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: bothKinds },
         ticketKeys,
+        madeMs,
       )
       const resumed = await server.connectTls(t, { ...only, servername: 'a.test', session })
       assert.equal(resumed.isSessionReused(), true)
@@ -349,7 +351,11 @@ for (const version of versions) {
       assert.deepEqual([again.certificateArn, again.serverName], [null, 'a.test'])
 
       const others = [
-        new TlsListener({ mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: [ecdsa] }, ticketKeys),
+        new TlsListener(
+          { mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: [ecdsa] },
+          ticketKeys,
+          madeMs,
+        ),
         new TlsListener(
           {
             mutualAuthentication: { mode: 'off' },
@@ -357,10 +363,12 @@ for (const version of versions) {
             certificates: bothKinds,
           },
           ticketKeys,
+          madeMs,
         ),
         new TlsListener(
           { mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: bothKinds },
           new Uint8Array(48).fill(8),
+          madeMs,
         ),
       ]
       for (const other of others) {
@@ -387,7 +395,12 @@ it('renegotiation is refused, and the connection goes on', async t => {
 it('a certificate that the library refuses is told when the listener is made', () => {
   const weak = certificateFor('weak', { names: ['a.test'], keyType: 'rsa1024' })
   assert.throws(
-    () => new TlsListener({ mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: [rsa, weak] }, ticketKeys),
+    () =>
+      new TlsListener(
+        { mutualAuthentication: { mode: 'off' }, sslPolicy, certificates: [rsa, weak] },
+        ticketKeys,
+        madeMs,
+      ),
     /too small/,
   )
 })

@@ -81,9 +81,15 @@ export class TlsListener {
    * Throws what the library says of a certificate or key that it refuses.
    *
    * @param ticketKeys 48 bytes: sessions begun with the same ones are resumed, if policy and certificates are the same
+   * @param epochMs wall time; what is made for certificates that are chosen then need not be made later
    * @param alpnProtocols offered to clients, the preferred one first
    */
-  constructor(tls: ListenerTls, ticketKeys: Uint8Array, alpnProtocols: readonly string[] = ['http/1.1']) {
+  constructor(
+    tls: ListenerTls,
+    ticketKeys: Uint8Array,
+    epochMs: number,
+    alpnProtocols: readonly string[] = ['http/1.1'],
+  ) {
     assert(ticketKeys.length === 48, 'ticket keys have 48 bytes')
     this.#policy = policyOptions(policyNamed(tls.sslPolicy))
     this.#ticketKeys = ticketKeys
@@ -91,9 +97,8 @@ export class TlsListener {
     this.#sessionIdContext = identityOf(tls)
     this.#choice = new CertificateChoice(tls.certificates.map(certificate => new ServerCertificate(certificate)))
     // All that are needed now are made now: it takes a while, and is when a bad certificate is noticed.
-    const now = Date.now()
-    this.#contextOf(this.#choice.choose(null, now))
-    for (const name of this.#choice.names) this.#contextOf(this.#choice.choose(name, now))
+    this.#contextOf(this.#choice.choose(null, epochMs))
+    for (const name of this.#choice.names) this.#contextOf(this.#choice.choose(name, epochMs))
   }
 
   prepare(hello: ClientHello | null, epochMs: number): Prepared {

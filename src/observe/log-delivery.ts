@@ -79,7 +79,11 @@ export class LogDelivery {
     this.#folder = options.folder
     this.#token = options.token
     this.#clock = options.clock
-    this.#liveOutages = { access: new Outage(options.onError), connection: new Outage(options.onError) }
+    this.#liveOutages = {
+      access: new Outage(options.onError),
+      connection: new Outage(options.onError),
+      'health-check': new Outage(options.onError),
+    }
     this.#spoolOutage = new Outage(options.onError)
   }
 

@@ -2,7 +2,7 @@
  * Where log files lie and what they are called: the agreement between the workers, which write them, and the main
  * thread, which delivers them. In the folder `logs/`:
  *
- *     access.log, access.log.1    every line as it comes, for `tail -F`; connection.log likewise
+ *     access.log, access.log.1    every line as it comes, for `tail -F`; connection.log, health-check.log likewise
  *     spool/                      plain files of one log, worker, node and interval, until they are delivered
  *     AWSLogs/<account>/…         what is delivered, gzipped, under the service's own keys
  */
@@ -22,11 +22,15 @@ export const liveLogBytesMax = 64 * 1024 * 1024
  */
 export const spoolSettleMs = 10_000
 
-export const logKinds = ['access', 'connection'] as const
+export const logKinds = ['access', 'connection', 'health-check'] as const
 export type LogKind = (typeof logKinds)[number]
 
 /** What the names of a log's files begin with, as delivered. */
-const filePrefixes: Readonly<Record<LogKind, string>> = { access: '', connection: 'conn_log_' }
+const filePrefixes: Readonly<Record<LogKind, string>> = {
+  access: '',
+  connection: 'conn_log_',
+  'health-check': 'health_check_log_',
+}
 
 /** A log of a load balancer's node, for which the service delivers files of its own. */
 export type LogSource = {
@@ -73,7 +77,7 @@ function spoolName(file: SpoolFile): string {
 }
 
 const spoolNamePattern =
-  /^(conn_log_)?([0-9A-Za-z-]+\.[0-9a-f]+)_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_([0-9A-Za-z.-]+)_([0-9a-z]+)-(\d+)-(\d+)\.log$/
+  /^(conn_log_|health_check_log_)?([0-9A-Za-z-]+\.[0-9a-f]+)_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_([0-9A-Za-z.-]+)_([0-9a-z]+)-(\d+)-(\d+)\.log$/
 
 /** null for a name that no worker gave. */
 export function parseSpoolName(name: string): SpoolFile | null {

@@ -10,6 +10,7 @@ import {
   writeIsoMicros,
   writeIsoMillis,
   writeSeconds,
+  writeSecondsToNanos,
 } from './log-text.ts'
 
 const marginBytes = 3
@@ -78,6 +79,15 @@ test('a number is written as JavaScript writes it', () => {
       )
     }),
   )
+})
+
+test('a latency is shown in seconds to the nanosecond', () => {
+  const seconds = (ms: number): string => written((buffer, at) => writeSecondsToNanos(buffer, at, ms))
+  assert.equal(seconds(0), '0.000000000')
+  assert.equal(seconds(19.584011), '0.019584011')
+  assert.equal(seconds(1121.980746), '1.121980746')
+  assert.equal(seconds(120_000), '120.000000000')
+  assert.equal(seconds(999.9999999), '1.000000000')
 })
 
 test('a time is shown in seconds with its whole milliseconds, and one not taken as -1', () => {

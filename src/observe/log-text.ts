@@ -107,6 +107,15 @@ export function writeSeconds(buffer: Buffer, at: number, ms: number): number {
   return writePadded(buffer, at, wholeMs - seconds * 1000, 3)
 }
 
+/** Seconds with nine decimals, as the health check log has its latency: `0.019584011`. @param ms not negative */
+export function writeSecondsToNanos(buffer: Buffer, at: number, ms: number): number {
+  const nanos = Math.round(ms * 1_000_000)
+  const seconds = Math.floor(nanos / 1_000_000_000)
+  at = writeDecimal(buffer, at, seconds)
+  buffer[at++] = 0x2e
+  return writePadded(buffer, at, nanos - seconds * 1_000_000_000, 9)
+}
+
 /** `2025-12-11T13:28:14.162359Z` */
 export function writeIsoMicros(buffer: Buffer, at: number, epochMs: number): number {
   const second = Math.floor(epochMs / 1000)

@@ -76,6 +76,7 @@ export class WorkerLog {
     this.#live = {
       access: new LiveFile(liveLogPath(folder, 'access'), onError),
       connection: new LiveFile(liveLogPath(folder, 'connection'), onError),
+      'health-check': new LiveFile(liveLogPath(folder, 'health-check'), onError),
     }
     this.#spoolOutage = new Outage(options.onError)
   }

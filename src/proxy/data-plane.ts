@@ -5,13 +5,20 @@
 
 import { createServer, type Server, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, epochMsOf } from '../base/clock.ts'
 import { DeadlineWheel, type Watched } from '../base/deadline-wheel.ts'
 import { resourceId, type TargetGroupArn } from '../model/arns.ts'
 import type { FaultCode } from '../model/faults.ts'
-import type { Listener, ListenerTls, ResponseHeader, RoutingAction } from '../model/resources.ts'
+import {
+  forwardedGroups,
+  type Listener,
+  type ListenerTls,
+  nodeIpOf,
+  type ResponseHeader,
+  type RoutingAction,
+} from '../model/resources.ts'
 import type { Snapshot, SnapshotLoadBalancer } from '../model/snapshot.ts'
-import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
+import { backendPolicy, backendPolicyOf, type SslPolicy } from '../model/ssl-policies.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import { TlsHandshake, TlsListener } from '../net/accept-tls.ts'
 import { Buffers } from '../net/buffers.ts'
@@ -52,6 +59,8 @@ type BoundPort = ListenerPort & { readonly server: Server }
 
 /** Connections that wait to be accepted, while the worker is busy. */
 const backlog = 4096
+/** How often a stop looks whether there is still something to wait for. */
+export const stopLookMs = 20
 
 export class DataPlane {
   readonly #options: DataPlaneOptions
@@ -92,7 +101,7 @@ export class DataPlane {
     for (const listener of snapshot.loadBalancers.flatMap(({ listeners }) => listeners)) {
       for (const _ of prepareRules(listener)) await nextTurn()
     }
-    const secured = tlsListeners(snapshot, this.#secured)
+    const secured = tlsListeners(snapshot, this.#secured, epochMsOf(this.#options.clock))
     const wanted = new Map(snapshot.loadBalancers.flatMap(portsOf))
     const added = await this.#bindAll([...wanted.keys()].filter(key => !this.#ports.has(key)))
     this.#registry.apply(snapshot.targetGroups, idleTimeouts(snapshot), backendPolicies(snapshot))
@@ -131,7 +140,7 @@ export class DataPlane {
     const { clock } = this.#context
     const until = clock.now() + graceMs
     while (this.#isBusy() && clock.now() < until) {
-      await new Promise<void>(resolve => setTimeout(resolve, 20))
+      await new Promise<void>(resolve => clock.after(stopLookMs, resolve))
     }
     for (const entry of [...this.#wheel.entries()]) {
       if (isClient(entry)) entry.endNow(clock.now())
@@ -254,7 +263,7 @@ function splitPortKey(key: string): [host: string, port: number] {
 function idleTimeouts({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => number {
   const timeouts = new Map<TargetGroupArn, number>()
   for (const { listeners, attributes } of loadBalancers) {
-    for (const arn of listeners.flatMap(targetGroupsOf)) timeouts.set(arn, attributes.idleTimeoutSeconds * 1000)
+    for (const arn of listeners.flatMap(forwardedGroups)) timeouts.set(arn, attributes.idleTimeoutSeconds * 1000)
   }
   return arn => timeouts.get(arn) ?? 0
 }
@@ -274,6 +283,7 @@ function runResponseHeaders(headers: readonly ResponseHeader[]): RunningResponse
 function tlsListeners(
   { loadBalancers, tlsTicketKeys }: Snapshot,
   known: ReadonlyMap<string, TlsListener>,
+  epochMs: number,
 ): Map<string, TlsListener> {
   const secured = new Map<string, TlsListener>()
   for (const { attributes, listeners } of loadBalancers) {
@@ -281,7 +291,7 @@ function tlsListeners(
       if (tls === null) continue
       const content = contentOf(tls, attributes.http2)
       const offered = attributes.http2 ? ['h2', 'http/1.1'] : ['http/1.1']
-      secured.set(content, known.get(content) ?? new TlsListener(tls, tlsTicketKeys, offered))
+      secured.set(content, known.get(content) ?? new TlsListener(tls, tlsTicketKeys, epochMs, offered))
     }
   }
   return secured
@@ -293,19 +303,8 @@ const contentOf = (tls: ListenerTls, http2: boolean): string => JSON.stringify([
 function backendPolicies({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => SslPolicy {
   const policies = new Map<TargetGroupArn, SslPolicy>()
   for (const { listeners } of loadBalancers) {
-    const policy = backendPolicy(listeners.flatMap(({ tls }) => (tls === null ? [] : [tls.sslPolicy])))
-    for (const arn of listeners.flatMap(targetGroupsOf)) policies.set(arn, policy)
+    const policy = backendPolicyOf(listeners)
+    for (const arn of listeners.flatMap(forwardedGroups)) policies.set(arn, policy)
   }
   return arn => policies.get(arn) ?? backendPolicy([])
-}
-
-function targetGroupsOf({ defaultAction, rules }: Listener): TargetGroupArn[] {
-  const actions = [defaultAction, ...rules.map(rule => rule.action)]
-  return actions.flatMap(action => (action.type === 'forward' ? action.targetGroups.map(({ arn }) => arn) : []))
-}
-
-/** All addresses of this machine are one node, known by the loopback address. */
-function nodeIpOf(address: string): string {
-  if (address === '0.0.0.0') return '127.0.0.1'
-  return address === '::' ? '::1' : address
 }

@@ -1,5 +1,6 @@
 /** What the main thread and a worker say to each other. Everything survives structured cloning. */
 
+import type { Pace } from '../base/clock.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 
@@ -11,6 +12,7 @@ export type WorkerStart = {
   readonly logFolder: string
   readonly logToken: string
   readonly reusePort: boolean
+  readonly pace: Pace
 }
 
 export type ToWorker =

@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
-import { systemClock } from '../base/clock.ts'
+import { pacedClock } from '../base/clock.ts'
 import type { FaultCode } from '../model/faults.ts'
 import { TargetStates } from '../model/target-states.ts'
 import { CounterSlab } from '../observe/counters.ts'
@@ -19,17 +19,18 @@ const faultEventsPerSecondMax = 20
 assert(parentPort !== null, 'runs as a worker thread')
 const port = parentPort
 const start = workerData as WorkerStart
+const clock = pacedClock(start.pace)
 const tell = (message: FromWorker) => port.postMessage(message)
 
 const log = new WorkerLog({
   folder: start.logFolder,
   token: start.logToken,
   worker: start.worker,
-  clock: systemClock,
+  clock,
   onError: (path, error) => tell({ type: 'logTrouble', message: `cannot write ${path}: ${error.message}` }),
 })
 const plane = new DataPlane({
-  clock: systemClock,
+  clock,
   states: new TargetStates(start.statesMemory),
   counters: new CounterSlab(start.countersMemory),
   log,
@@ -87,7 +88,7 @@ function tellConnectionFault({ clientAddress, ...event }: ConnectionFault): void
 }
 
 function tellFault(exchange: Exchange, fault: FaultCode): void {
-  const atMs = systemClock.originMs + exchange.finishedAt
+  const atMs = clock.originMs + exchange.finishedAt
   if (!mayTell(atMs)) return
   const { head } = exchange
   const request = head.length === 0 ? '-' : `${head.text(head.methodFrom, head.methodTo)} ${pathOf(exchange)}`

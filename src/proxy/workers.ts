@@ -4,6 +4,7 @@
  */
 
 import { Worker } from 'node:worker_threads'
+import type { Clock, Pace } from '../base/clock.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import type { TargetStates } from '../model/target-states.ts'
@@ -12,6 +13,10 @@ import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts'
 
 export type WorkersOptions = {
   readonly count: number
+  /** What restarts and the end of workers wait by: it is the machine that is waited for, so it is not paced. */
+  readonly clock: Clock
+  /** How time passes for all that they carry. */
+  readonly pace: Pace
   readonly states: TargetStates
   readonly logFolder: string
   readonly logToken: string
@@ -99,9 +104,9 @@ export class Workers {
         if (isDead) return
         const exited = new Promise(resolve => worker.once('exit', resolve))
         post(worker, { type: 'stop', graceMs })
-        const timer = setTimeout(() => void worker.terminate(), graceMs + stopSlackMs)
+        const timer = this.#options.clock.after(graceMs + stopSlackMs, () => void worker.terminate())
         await exited
-        clearTimeout(timer)
+        timer.cancel()
       }),
     )
   }
@@ -115,6 +120,7 @@ export class Workers {
       logToken: this.#options.logToken,
       // Also for one worker alone: a listener may take over the port of one that is still bound.
       reusePort: sharesPorts,
+      pace: this.#options.pace,
     }
     // The extension is this file's own: `.ts` in development, `.js` in the published package.
     const entry = new URL(`./worker${import.meta.filename.slice(-3)}`, import.meta.url)
@@ -164,10 +170,10 @@ export class Workers {
     }
     this.#options.onTrouble(`worker ${running.index + 1} died; the others carry on, and it is replaced`)
     this.#replaced = new Promise(resolve => {
-      setTimeout(() => {
+      this.#options.clock.after(restartDelayMs, () => {
         this.#replace(running)
         resolve()
-      }, restartDelayMs)
+      })
     })
   }
 

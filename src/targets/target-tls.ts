@@ -79,3 +79,10 @@ export function tlsFailure(code: string | null): TlsFailure | null {
   if (code.includes('_ALERT_') || code.startsWith('ERR_SSL_TLSV1_')) return 'TLS_ALERT'
   return code === 'ERR_SSL_WRONG_VERSION_NUMBER' ? 'TLS_NOT_TLS' : 'TLS_MALFORMED'
 }
+
+const alertCode = /^ERR_SSL_(?:SSL\/TLS|SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(.+)$/
+
+/** The alert that the target sent, as RFC 8446 calls it, such as `handshake_failure`; null where it sent none. */
+export function tlsAlert(code: string | null): string | null {
+  return alertCode.exec(code ?? '')?.[1]?.toLowerCase() ?? null
+}

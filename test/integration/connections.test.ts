@@ -367,7 +367,7 @@ test('a stop closes unused connections, lets answers end, and says so in them', 
   assert.equal(response.body.toString(), 'late')
   assert.ok(response.headers.includes('Connection: close'))
   await assertClosed(busy)
-  await stopped
+  await scene.plane.letNotice(stopped)
   assert.deepEqual(scene.plane.faults, [])
 })
 

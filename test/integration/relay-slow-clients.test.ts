@@ -95,5 +95,5 @@ test('a stop waits for a client that is still reading its answer', async t => {
   const received = (await readAll(client)).toString('latin1')
   assert.equal(received.split('HTTP/1.1 200 ').length - 1, answered)
   assert.ok(received.endsWith(body))
-  await within(stopped, () => 'the stop')
+  await plane.letNotice(stopped)
 })

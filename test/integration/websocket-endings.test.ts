@@ -246,6 +246,6 @@ test('a tunnel that ends by itself ends the stop that waits for it', async t => 
   const stopped = met.scene.plane.plane.stop(25_000)
   met.server.close(1001, 'going away')
   assert.deepEqual(await closing(met.client), { code: 1001, reason: 'going away' })
-  await within(stopped, () => 'the stop')
+  await met.scene.plane.letNotice(stopped)
   await assertTunnelIsOver(met.scene)
 })

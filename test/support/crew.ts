@@ -2,7 +2,7 @@
 
 import type { TestContext } from 'node:test'
 import type { Worker } from 'node:worker_threads'
-import { systemClock } from '../../src/base/clock.ts'
+import { realTime, systemClock } from '../../src/base/clock.ts'
 import { formatProblem, parseConfig } from '../../src/control/config.ts'
 import { Publisher } from '../../src/control/publisher.ts'
 import { TargetStates } from '../../src/model/target-states.ts'
@@ -42,6 +42,8 @@ export class Crew {
     process.on('worker', this.#onWorker)
     this.workers = new Workers({
       count,
+      clock: systemClock,
+      pace: realTime,
       states,
       logFolder,
       logToken: 'test',

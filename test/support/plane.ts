@@ -11,7 +11,9 @@ import { TargetStateCode, TargetStates } from '../../src/model/target-states.ts'
 import { CounterSlab } from '../../src/observe/counters.ts'
 import { WorkerLog } from '../../src/observe/log-writer.ts'
 import type { ConnectionFault } from '../../src/proxy/context.ts'
-import { DataPlane } from '../../src/proxy/data-plane.ts'
+import { DataPlane, stopLookMs } from '../../src/proxy/data-plane.ts'
+import { within } from './deadline.ts'
+import { caughtUp } from './turns.ts'
 
 export type PlaneOptions = {
   /** YAML as in a config file; listener ports do not matter, the system chooses those that are bound. */
@@ -115,6 +117,19 @@ export class TestPlane {
     await this.#log.close()
     const text = await readFile(join(this.#folder, 'connection.log'), 'utf8').catch(() => '')
     return text.split('\n').slice(0, -1)
+  }
+
+  /** Lets `stopped`, a stop of the plane, notice that it has nothing more to wait for: it looks now and then. */
+  async letNotice(stopped: Promise<void>): Promise<void> {
+    let isOver = false
+    const watched = stopped.finally(() => {
+      isOver = true
+    })
+    for (let looks = 0; looks < 50 && !isOver; looks++) {
+      await caughtUp()
+      this.clock.advance(stopLookMs)
+    }
+    await within(watched, () => 'the stop')
   }
 
   async close(): Promise<void> {

@@ -16,7 +16,6 @@ import {
   type Condition,
   defaultRequestHeaderNames,
   type ForwardAction,
-  type HealthCheck,
   type Listener,
   type ListenerAttributes,
   type ListenerTls,
@@ -26,7 +25,6 @@ import {
   type Resources,
   type RoutingAction,
   type Rule,
-  type StatusRange,
   type Stickiness,
   type TargetGroup,
   type TargetGroupAttributes,
@@ -36,18 +34,18 @@ import { defaultSslPolicy } from '../../model/ssl-policies.ts'
 import { offsetPort } from './address.ts'
 import { responseHeaders } from './attributes.ts'
 import { canonicalCidr } from './cidr.ts'
-import {
-  type ActionOutput,
-  type CertificateOutput,
-  type ConditionOutput,
-  type ConfigOutput,
-  type ForwardOutput,
-  type ListenerOutput,
-  type LoadBalancerOutput,
-  parseStatusRanges,
-  type RuleOutput,
-  type TargetGroupOutput,
-  type TransformOutput,
+import { buildHealthCheck } from './health-check.ts'
+import type {
+  ActionOutput,
+  CertificateOutput,
+  ConditionOutput,
+  ConfigOutput,
+  ForwardOutput,
+  ListenerOutput,
+  LoadBalancerOutput,
+  RuleOutput,
+  TargetGroupOutput,
+  TransformOutput,
 } from './schema.ts'
 
 /** What a file says, and the certificates that it names. */
@@ -229,7 +227,7 @@ function buildTargetGroup(from: TargetGroupOutput): TargetGroup {
     protocol,
     protocolVersion,
     port,
-    healthCheck: buildHealthCheck(from.healthCheck),
+    healthCheck: buildHealthCheck(from.healthCheck, protocolVersion),
     attributes: buildGroupAttributes(from.attributes),
     targets: from.targets.map(target => ({ ip: canonicalAddress(target.id), port: target.port ?? port })),
   }
@@ -250,9 +248,4 @@ function buildStickiness(from: TargetGroupOutput['attributes']): Stickiness {
   const durationSeconds = Number(from[`stickiness.${type}.duration_seconds`])
   if (type === 'lb_cookie') return { type, durationSeconds }
   return { type, cookieName: from['stickiness.app_cookie.cookie_name'], durationSeconds }
-}
-
-function buildHealthCheck(from: TargetGroupOutput['healthCheck']): HealthCheck {
-  const { matcher, ...rest } = from
-  return { ...rest, matcher: parseStatusRanges(String(matcher.httpCode)) as readonly StatusRange[] }
 }

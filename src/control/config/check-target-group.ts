@@ -2,10 +2,10 @@
 
 import { isIP, isIPv6 } from 'node:net'
 import { canonicalAddress } from '../../base/ip-address.ts'
-import { formatAddress } from '../../model/resources.ts'
+import { formatAddress, type ProtocolVersion } from '../../model/resources.ts'
 import { checkGroupAttributes } from './check-group-attributes.ts'
 import { type Found, isWhole, itemsOf, type Report, type TargetGroupDraft } from './draft.ts'
-import { healthCheckDefaults, labSecondsMin } from './schema.ts'
+import { healthCheckDefaults, labSecondsMin } from './health-check.ts'
 import type { Place } from './source.ts'
 
 /** @param intervalSecondsMin the knob of `lab`, null when it is not turned */
@@ -15,24 +15,43 @@ export function checkTargetGroup(
   report: Report,
   warn: Report,
 ): void {
-  warnOfPlainProbes(place, value, warn)
+  warnOfOtherProtocol(place, value, warn)
+  checkMatcher(place, value, report)
   checkTimes(place.at('healthCheck'), value.healthCheck ?? {}, intervalSecondsMin, report)
   checkGroupAttributes({ place: place.at('attributes'), value: value.attributes ?? {} }, report, warn)
   checkTargets(place, value, report)
 }
 
-/** In the service too, checks are by HTTP unless said otherwise. They get no answer where targets speak TLS. */
-function warnOfPlainProbes(place: Place, { protocol, port, healthCheck = {} }: TargetGroupDraft, warn: Report): void {
-  if (protocol !== 'HTTPS' || !isWhole(healthCheck)) return
-  const { port: probed = 'traffic-port' } = healthCheck
-  if (probed !== 'traffic-port' && probed !== port) return
-  const way = 'give healthCheck.port the port of an HTTP server (healthCheck.protocol HTTPS is not supported yet)'
-  warn(place.at('protocol'), `HTTPS is what targets serve on the port that is checked by HTTP, which fails; ${way}`)
+type HealthCheckDraft = NonNullable<TargetGroupDraft['healthCheck']>
+
+/** Checks are by HTTP unless said otherwise, in the service too, and who speaks TLS does not answer them. */
+function warnOfOtherProtocol(place: Place, { protocol, port, healthCheck = {} }: TargetGroupDraft, warn: Report): void {
+  if (protocol === undefined || !isWhole(healthCheck)) return
+  const { protocol: probes = 'HTTP', port: probed = 'traffic-port' } = healthCheck
+  if (probes === protocol || (probed !== 'traffic-port' && probed !== port)) return
+  const what = `${protocol} is what targets serve on the port that is checked by ${probes}, which fails`
+  const way = `set healthCheck.protocol to ${protocol}, or healthCheck.port to where targets speak ${probes}`
+  warn(place.at('protocol'), `${what}; ${way}`)
+}
+
+/** A code of the other kind would never be looked at. */
+function checkMatcher(place: Place, group: TargetGroupDraft, report: Report): void {
+  const version = versionOf(group)
+  if (version === undefined) return
+  const [ours, other] = version === 'GRPC' ? (['grpcCode', 'httpCode'] as const) : (['httpCode', 'grpcCode'] as const)
+  if (group.healthCheck?.matcher?.[other] === undefined) return
+  const rule = `is not for groups of protocolVersion ${version}, whose answers are matched by ${ours}`
+  report(place.at('healthCheck', 'matcher', other), rule)
+}
+
+/** undefined where it was refused. */
+function versionOf(group: TargetGroupDraft): ProtocolVersion | undefined {
+  return 'protocolVersion' in group ? group.protocolVersion : 'HTTP1'
 }
 
 function checkTimes(
   place: Place,
-  healthCheck: NonNullable<TargetGroupDraft['healthCheck']>,
+  healthCheck: HealthCheckDraft,
   intervalSecondsMin: number | null,
   report: Report,
 ): void {

@@ -137,9 +137,10 @@ targetGroups:
 
 test('HTTPS targets that are checked by HTTP on the same port are told', () => {
   const warning =
-    'openalb.yaml:5:28: protocol HTTPS is what targets serve on the port that is checked by HTTP, which fails; give healthCheck.port the port of an HTTP server (healthCheck.protocol HTTPS is not supported yet)'
+    'openalb.yaml:5:28: protocol HTTPS is what targets serve on the port that is checked by HTTP, which fails; set healthCheck.protocol to HTTPS, or healthCheck.port to where targets speak HTTP'
   assert.deepEqual(warningsOf(httpsGroup('')), [warning])
   assert.deepEqual(warningsOf(httpsGroup(', healthCheck: { port: traffic-port, protocol: HTTP }')), [warning])
   assert.deepEqual(warningsOf(httpsGroup(', healthCheck: { port: 8443 }')), [warning])
   assert.deepEqual(warningsOf(httpsGroup(', healthCheck: { port: 8080 }')), [])
+  assert.deepEqual(warningsOf(httpsGroup(', healthCheck: { protocol: HTTPS }')), [])
 })

@@ -14,7 +14,6 @@ import {
   withRedirect,
   withRules,
 } from './marked.test-support.ts'
-import { parseStatusRanges } from './schema.ts'
 
 const repeat = (text: string, times: number) => text.repeat(times)
 const forward = '{ type: forward, targetGroup: app }'
@@ -330,8 +329,21 @@ testRefused([
       `httpCode must be statuses from 200 to 499, such as "200", "200,302" or "200-299", not ${code}`,
     ],
   ),
-  ['a gRPC matcher', withGroup('healthCheck: { matcher: { «grpcCode: "0" } }'), 'grpcCode is not supported yet'],
-  ['an HTTPS health check', withGroup('healthCheck: { protocol: «HTTPS }'), 'protocol HTTPS is not supported yet'],
+  [
+    'a gRPC code out of range',
+    withGroup('healthCheck: { matcher: { grpcCode: «100 } }'),
+    'grpcCode must be gRPC codes from 0 to 99, such as "12", "0,12" or "0-99", not 100',
+  ],
+  [
+    'a gRPC code for a group that speaks HTTP',
+    withGroup('healthCheck: { matcher: { grpcCode: «"0" } }'),
+    'grpcCode is not for groups of protocolVersion HTTP1, whose answers are matched by httpCode',
+  ],
+  [
+    'a health check that is turned off',
+    withGroup('healthCheck: { enabled: «false }'),
+    'enabled must be true: only Lambda target groups can do without health checks, not false',
+  ],
   [
     'a target by name',
     withGroup('targets: [{ id: «localhost }]'),
@@ -343,14 +355,6 @@ testRefused([
     'availabilityZone is not supported yet',
   ],
 ])
-
-test('a matcher mixes lists and ranges', () => {
-  assert.deepEqual(parseStatusRanges('200,300-302,499'), [
-    { from: 200, to: 200 },
-    { from: 300, to: 302 },
-    { from: 499, to: 499 },
-  ])
-})
 
 testRefused([
   [
@@ -372,7 +376,12 @@ testRefused([
   [
     'a knob of no meaning',
     'lab: { «clockSpeed: 2 }',
-    /unknown key "clockSpeed"; allowed: healthCheckIntervalSecondsMin/,
+    /unknown key "clockSpeed"; allowed: healthCheckIntervalSecondsMin, timeScale/,
+  ],
+  [
+    'a clock that stands still',
+    'loadBalancers: []\nlab: { timeScale: «0 }',
+    'timeScale must be a number from 1 to 100, not 0',
   ],
 ])
 

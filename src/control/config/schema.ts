@@ -11,15 +11,13 @@ import { protocolVersions } from '../../model/resources.ts'
 import { Actions } from './action.ts'
 import { ListenerAttributes, LoadBalancerAttributes, TargetGroupAttributes } from './attributes.ts'
 import { Condition } from './condition.ts'
+import { HealthCheck, labSecondsMin } from './health-check.ts'
 import { SslPolicy } from './ssl-policy.ts'
 import { Transform } from './transform.ts'
-import { address, addressWording, limitedText, listOf, port, wholeNumber } from './values.ts'
-import { choice, must, notYet, shape, show } from './wording.ts'
+import { address, addressWording, listOf, port, wholeNumber } from './values.ts'
+import { choice, must, notYet, shape } from './wording.ts'
 
 export const priorityMax = 50_000
-/** Ours: probes closer than this would measure the checker, not the target. */
-export const labSecondsMin = 0.01
-
 /** Letters, digits, and hyphens but not first or last. */
 const namePattern = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?'
 const nameWording = '1 to 32 letters, digits and hyphens, with no hyphen first or last'
@@ -81,63 +79,6 @@ const LoadBalancer = shape(
 
 // --- Target groups ---
 
-/** The lower bounds depend on `lab`, so `check-target-group.ts` has them. */
-const intervalWording = must('a whole number from 5 to 300')
-const timeoutWording = must('a whole number from 2 to 120')
-
-export const healthCheckDefaults = { intervalSeconds: 30, timeoutSeconds: 5 }
-
-const matcherWording = must('statuses from 200 to 499, such as "200", "200,302" or "200-299"')
-const HealthCheck = shape(
-  {
-    protocol: choice(['HTTP'], ['HTTPS']).default('HTTP'),
-    port: z
-      .union([port, z.literal('traffic-port')], must('a port from 1 to 65535, or traffic-port'))
-      .default('traffic-port'),
-    path: limitedText(must('a path such as "/health"'), 1, 1024, /[!-~]/, 'visible ASCII characters')
-      .regex(/^\//, { error: issue => `must start with "/", not ${show(issue.input)}` })
-      .default('/'),
-    intervalSeconds: z
-      .number(intervalWording)
-      .min(labSecondsMin, intervalWording)
-      .max(300, intervalWording)
-      .default(healthCheckDefaults.intervalSeconds)
-      .meta({ description: 'Whole seconds from 5 to 300; shorter ones with lab.healthCheckIntervalSecondsMin.' }),
-    timeoutSeconds: z
-      .number(timeoutWording)
-      .min(labSecondsMin, timeoutWording)
-      .max(120, timeoutWording)
-      .default(healthCheckDefaults.timeoutSeconds)
-      .meta({ description: 'Whole seconds from 2 to 120, smaller than the interval.' }),
-    healthyThresholdCount: wholeNumber(2, 10).default(5),
-    unhealthyThresholdCount: wholeNumber(2, 10).default(2),
-    matcher: shape(
-      {
-        httpCode: z
-          .union(
-            [
-              z.int(matcherWording).min(200, matcherWording).max(499, matcherWording),
-              z.string(matcherWording).refine(text => parseStatusRanges(text) !== null, matcherWording),
-            ],
-            matcherWording,
-          )
-          .default('200'),
-      },
-      notYet('grpcCode'),
-    ).prefault({}),
-  },
-  notYet('enabled'),
-)
-
-/** `200,202` or `200-299` or both mixed; null when it is not that, or leaves 200-499. */
-export function parseStatusRanges(text: string): { from: number; to: number }[] | null {
-  const ranges = text.split(',').map(part => {
-    const [, from, to = from] = /^(\d{3})(?:-(\d{3}))?$/.exec(part) ?? []
-    return { from: Number(from), to: Number(to) }
-  })
-  return ranges.every(({ from, to }) => from >= 200 && from <= to && to <= 499) ? ranges : null
-}
-
 const Target = shape(
   {
     // Any address will do, loopback and public ones too, where the service wants one of the VPC or a private range.
@@ -195,6 +136,9 @@ const Quotas = shape(
 )
 
 const labWording = must(`seconds from ${labSecondsMin} to 5`)
+/** Ours: beyond, timers of a few dozen milliseconds would be shorter than what the system can keep. */
+const timeScaleMax = 100
+const timeScaleWording = must(`a number from 1 to ${timeScaleMax}`)
 const Lab = shape({
   healthCheckIntervalSecondsMin: z
     .number(labWording)
@@ -202,6 +146,12 @@ const Lab = shape({
     .max(5, labWording)
     .optional()
     .meta({ description: 'Health check intervals may go down to this, and timeouts below theirs; fractions too.' }),
+  timeScale: z
+    .number(timeScaleWording)
+    .min(1, timeScaleWording)
+    .max(timeScaleMax, timeScaleWording)
+    .optional()
+    .meta({ description: 'How many times as fast time passes, for drills; fixed when the process starts.' }),
 }).meta({ description: 'For tests only: what the real service would refuse.' })
 
 export const ConfigFile = shape(

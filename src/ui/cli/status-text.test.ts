@@ -1,15 +1,37 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FaultStatus, Status, TargetStatus } from '../../control/status.ts'
-import { colorStyle, faultLine, plainStyle, statusLines, styleFor, targetLine } from './status-text.ts'
+import type { CheckStatus, FaultStatus, HealthEvent, Status, TargetStatus } from '../../control/status.ts'
+import { colorStyle, faultLine, historyLines, plainStyle, statusLines, styleFor, targetLine } from './status-text.ts'
 
+const passed: CheckStatus = {
+  at: '2026-01-02T03:04:05.000Z',
+  latencyMs: 3,
+  result: 'pass',
+  statusCode: 200,
+  reason: null,
+  ending: 'answered',
+  stage: 'response',
+  stageMs: { connect: 1, tls: null, firstByte: 1, response: 1 },
+  tlsAlert: null,
+  bodyStart: '',
+  detail: 'answered 200',
+}
+const failed: CheckStatus = {
+  ...passed,
+  result: 'fail',
+  statusCode: null,
+  reason: 'TimedOut',
+  ending: 'timedOut',
+  stage: 'firstByte',
+  detail: 'no answer in 2 s',
+}
 const healthy: TargetStatus = {
   id: '127.0.0.1',
   port: 3001,
   state: 'healthy',
   reason: null,
   description: null,
-  lastCheck: '200',
+  lastCheck: passed,
   requests: 12,
   requestsInFlight: 3,
   anomaly: 'normal',
@@ -22,7 +44,7 @@ const unhealthy: TargetStatus = {
   state: 'unhealthy',
   reason: 'Target.Timeout',
   description: 'Request timed out',
-  lastCheck: 'no answer in 2 s',
+  lastCheck: failed,
 }
 const fault: FaultStatus = {
   at: '2026-01-02T03:04:05.678Z',
@@ -87,6 +109,37 @@ test('an unhealthy target says why, and what exactly was seen', () => {
     targetLine(unhealthy, plainStyle),
     '127.0.0.1:3001        unhealthy Target.Timeout: Request timed out (no answer in 2 s)  12 requests, 3 in flight',
   )
+})
+
+test('the page of an answer that failed is shown by its beginning', () => {
+  const shown = (bodyStart: string) =>
+    targetLine({ ...unhealthy, lastCheck: { ...failed, detail: 'answered 400, expected 200', bodyStart } }, plainStyle)
+  assert.match(shown('Invalid Host'), / \(answered 400, expected 200: "Invalid Host"\) /)
+  assert.match(shown('x'.repeat(61)), / \(answered 400, expected 200: "x{60}…"\) /)
+})
+
+test('the history tells the changes of all targets in the order of time', () => {
+  const event = (at: string, more: Partial<HealthEvent>): HealthEvent => ({
+    at: `2026-01-02T03:04:${at}.000Z`,
+    from: 'initial',
+    to: 'healthy',
+    reason: null,
+    description: null,
+    check: passed,
+    ...more,
+  })
+  const { reason, description } = unhealthy
+  const first = {
+    ...healthy,
+    history: [event('05', { check: null }), event('07', { to: 'unhealthy', reason, description, check: failed })],
+  }
+  const second = { ...healthy, port: 3002, history: [event('06', {})] }
+  const status = statusOf({ targetGroups: [{ name: 'app', arn: 'arn:app', targets: [first, second, healthy] }] })
+  assert.deepEqual(historyLines(status, plainStyle), [
+    '2026-01-02 03:04:05 app 127.0.0.1:3001 initial → healthy',
+    '2026-01-02 03:04:06 app 127.0.0.1:3002 initial → healthy (answered 200)',
+    '2026-01-02 03:04:07 app 127.0.0.1:3001 initial → unhealthy Target.Timeout: Request timed out (no answer in 2 s)',
+  ])
 })
 
 test('an IPv6 address is bracketed', () => {

@@ -1,6 +1,13 @@
 /** Status as text: what the live display shows and `openalb status` prints. */
 
-import type { FaultStatus, LoadBalancerStatus, Status, TargetStatus } from '../../control/status.ts'
+import type {
+  CheckStatus,
+  FaultStatus,
+  HealthEvent,
+  LoadBalancerStatus,
+  Status,
+  TargetStatus,
+} from '../../control/status.ts'
 
 export type Style = {
   readonly good: (text: string) => string
@@ -58,11 +65,43 @@ function shareText({ anomaly, isMitigated, isSlowStarting }: TargetStatus, style
 }
 
 export function targetLine(target: TargetStatus, style: Style): string {
-  const name = target.id.includes(':') ? `[${target.id}]:${target.port}` : `${target.id}:${target.port}`
-  const state = target.state === 'healthy' ? style.good(target.state) : style.bad(target.state)
+  const state = stateText(target.state, style)
   const why = target.reason === null ? '' : ` ${target.reason}: ${target.description}`
-  const seen = target.state === 'unhealthy' && target.lastCheck !== null ? style.dim(` (${target.lastCheck})`) : ''
-  return `${name.padEnd(21)} ${state}${why}${seen}${shareText(target, style)}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
+  const seen =
+    target.state === 'unhealthy' && target.lastCheck !== null ? style.dim(` (${seenText(target.lastCheck)})`) : ''
+  return `${addressOf(target).padEnd(21)} ${state}${why}${seen}${shareText(target, style)}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
+}
+
+function addressOf({ id, port }: TargetStatus): string {
+  return id.includes(':') ? `[${id}]:${port}` : `${id}:${port}`
+}
+
+function stateText(state: string, style: Style): string {
+  return state === 'healthy' ? style.good(state) : style.bad(state)
+}
+
+/** Enough of a body to know a page by. */
+const shownBodyCharacters = 60
+
+function seenText({ detail, bodyStart }: CheckStatus): string {
+  if (bodyStart === '') return detail
+  const isLong = bodyStart.length > shownBodyCharacters
+  return `${detail}: "${isLong ? `${bodyStart.slice(0, shownBodyCharacters)}…` : bodyStart}"`
+}
+
+/** What the targets went through, oldest first. */
+export function historyLines({ targetGroups }: Status, style: Style): string[] {
+  const events = targetGroups.flatMap(({ name, targets }) =>
+    targets.flatMap(target => (target.history ?? []).map(event => ({ event, who: `${name} ${addressOf(target)}` }))),
+  )
+  events.sort((one, other) => (one.event.at < other.event.at ? -1 : one.event.at > other.event.at ? 1 : 0))
+  return events.map(({ event, who }) => eventLine(event, who, style))
+}
+
+function eventLine({ at, from, to, reason, description, check }: HealthEvent, who: string, style: Style): string {
+  const why = reason === null ? '' : ` ${reason}: ${description}`
+  const seen = check === null ? '' : style.dim(` (${seenText(check)})`)
+  return `${at.slice(0, 19).replace('T', ' ')} ${who} ${from} → ${stateText(to, style)}${why}${seen}`
 }
 
 export function faultLine(fault: FaultStatus, style: Style): string {

@@ -1,13 +1,13 @@
 /** `openalb status`: asks a running load balancer how it is. */
 
 import type { Status } from '../../control/status.ts'
-import { statusLines, styleFor } from './status-text.ts'
+import { historyLines, statusLines, styleFor } from './status-text.ts'
 
-export type StatusOptions = { readonly json: boolean; readonly apiPort: number }
+export type StatusOptions = { readonly json: boolean; readonly history: boolean; readonly apiPort: number }
 
 /** @returns the exit code: 0 when all is well, 1 when a target is unhealthy, 2 when nothing answers */
-export async function runStatus({ json, apiPort }: StatusOptions): Promise<number> {
-  const url = `http://127.0.0.1:${apiPort}/_openalb/status`
+export async function runStatus({ json, history, apiPort }: StatusOptions): Promise<number> {
+  const url = `http://127.0.0.1:${apiPort}/_openalb/status${json || history ? '?history' : ''}`
   let status: Status
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(5_000) })
@@ -26,7 +26,9 @@ export async function runStatus({ json, apiPort }: StatusOptions): Promise<numbe
     console.log(
       `openalb ${status.version}, process ${status.pid}, up since ${since} UTC, configuration ${status.snapshot}`,
     )
-    for (const line of statusLines(status, styleFor(process.stdout))) console.log(line)
+    const style = styleFor(process.stdout)
+    for (const line of statusLines(status, style)) console.log(line)
+    if (history) for (const line of ['', ...historyLines(status, style)]) console.log(line)
   }
   const isWell = status.targetGroups.every(group => group.targets.every(target => target.state !== 'unhealthy'))
   return isWell ? 0 : 1

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { makeCertificate } from '../../test/support/certificates.ts'
+import { ManualClock } from '../base/clock.ts'
+import { deregistering, groupNotInUse } from '../model/health.ts'
+import { TargetStates } from '../model/target-states.ts'
+import { checkedGroups } from './checked-groups.ts'
+import { formatProblem, parseConfig } from './config.ts'
+import { Publisher } from './publisher.ts'
+
+const { certificate, privateKey } = makeCertificate({ names: ['a.example'], keyType: 'p256' })
+
+/** Two load balancers, one with HTTPS, each with a group of its own, and a group that nobody uses. */
+function configOf(targetPorts: readonly number[]): string {
+  const forward = (targetGroup: string) => [{ type: 'forward', targetGroup }]
+  const secure = {
+    protocol: 'HTTPS',
+    port: 443,
+    sslPolicy: 'ELBSecurityPolicy-TLS13-1-2-2021-06',
+    certificates: [{ certificate, privateKey }],
+    defaultActions: forward('safe'),
+  }
+  const plain = { protocol: 'HTTP', port: 80, defaultActions: forward('plain') }
+  const targets = targetPorts.map(port => ({ id: '127.0.0.1', port }))
+  const attributes = { 'slow_start.duration_seconds': '30' }
+  return JSON.stringify({
+    loadBalancers: [
+      { name: 'open', listeners: [plain] },
+      { name: 'closed', bind: ['127.0.0.2', '127.0.0.3'], listeners: [secure] },
+    ],
+    targetGroups: [
+      { name: 'plain', protocol: 'HTTP', port: 80, attributes, targets },
+      { name: 'safe', protocol: 'HTTP', port: 80 },
+      { name: 'idle', protocol: 'HTTP', port: 80, targets },
+    ],
+  })
+}
+
+function fixture(t: TestContext) {
+  const [clock, states] = [new ManualClock(), new TargetStates()]
+  const publisher = new Publisher({ clock, states, cookieKeys: () => [], onDrained: () => {}, onSlotFreed: () => {} })
+  t.after(() => publisher.close())
+  return (targetPorts: readonly number[]) => {
+    const parsed = parseConfig([{ name: 'test.json', text: configOf(targetPorts) }])
+    if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'))
+    const { resources } = parsed.config
+    const snapshot = publisher.prepare(resources)
+    publisher.commit(resources)
+    return checkedGroups(resources, snapshot, publisher.draining)
+  }
+}
+
+test('a group is checked by the node of the load balancer that uses it, by the policy of its listeners', t => {
+  const groups = fixture(t)([3001])
+  const who = groups.map(({ name, checking }) => {
+    if (!checking.isOn) return [name, checking.health]
+    return [name, checking.node.loadBalancerName, checking.node.nodeIp, checking.backendPolicy.name]
+  })
+  assert.deepEqual(who, [
+    ['plain', 'open', '127.0.0.1', 'ELBSecurityPolicy-2016-08'],
+    ['safe', 'closed', '127.0.0.2', 'ELBSecurityPolicy-TLS13-1-0-2021-06'],
+    ['idle', groupNotInUse],
+  ])
+  const [plain] = groups
+  assert.ok(plain!.checking.isOn && plain!.checking.slowStartSeconds === 30)
+  assert.deepEqual(
+    plain!.targets.map(({ port }) => port),
+    [3001],
+  )
+})
+
+test('what drains is at rest, and keeps its slot', t => {
+  const publish = fixture(t)
+  const slotOf = (groups: ReturnType<typeof publish>) =>
+    groups.flatMap(({ targets }) => targets).find(({ port }) => port === 3002)?.slot
+  const before = publish([3001, 3002])
+  const after = publish([3001])
+  const leaving = after.filter(({ checking }) => !checking.isOn && checking.health === deregistering)
+  assert.deepEqual(
+    leaving.map(({ name, targets }) => [name, targets.map(({ port }) => port)]),
+    [
+      ['plain', [3002]],
+      ['idle', [3002]],
+    ],
+  )
+  assert.equal(slotOf(leaving), slotOf(before))
+})
