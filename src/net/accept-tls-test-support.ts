@@ -16,7 +16,7 @@ export const ticketKeys: Uint8Array = new Uint8Array(48).fill(7)
 export type Ended =
   | { readonly how: 'secure'; readonly session: TlsSession; readonly connection: RecordingConnection }
   | { readonly how: 'plainHttp'; readonly connection: RecordingConnection }
-  | { readonly how: 'failed'; readonly failure: TlsFailure }
+  | { readonly how: 'failed'; readonly failure: TlsFailure; readonly session: TlsSession | null }
 
 export class TlsServer {
   readonly net: Net
@@ -25,6 +25,7 @@ export class TlsServer {
   listener: TlsListener
   readonly handshakes: TlsHandshake[] = []
   readonly #ended: Ended[] = []
+  #closedCount = 0
   readonly #happened = new EventEmitter()
 
   static async start(t: TestContext, tls: ListenerTls): Promise<TlsServer> {
@@ -35,6 +36,10 @@ export class TlsServer {
     const accepted = new Set<Socket>()
     server.on('connection', socket => {
       accepted.add(socket)
+      socket.on('close', () => {
+        started.#closedCount++
+        started.#happened.emit('event')
+      })
       started.#accept(socket)
     })
     t.after(() => {
@@ -55,7 +60,7 @@ export class TlsServer {
       onSecure: (session, open) =>
         this.#note({ how: 'secure', session, connection: new RecordingConnection(this.net, open) }),
       onPlainHttp: open => this.#note({ how: 'plainHttp', connection: new RecordingConnection(this.net, open) }),
-      onFailed: failure => this.#note({ how: 'failed', failure }),
+      onFailed: (failure, session) => this.#note({ how: 'failed', failure, session }),
     })
     this.handshakes.push(handshake)
     this.#happened.emit('event')
@@ -85,6 +90,12 @@ export class TlsServer {
       () => 'the end of a handshake',
     )
     return this.#ended.shift()!
+  }
+
+  /** Resolves when every connection so far is closed, and nothing watches any. */
+  async allClosed(): Promise<void> {
+    await this.#until(() => this.#closedCount === this.handshakes.length)
+    if (this.net.wheel.size > 0) throw new Error('a connection that is closed is still watched')
   }
 
   async secured(): Promise<Extract<Ended, { how: 'secure' }>> {
