@@ -14,6 +14,7 @@ export type DebianPackage = {
 
 export const debianPackages = [
   { package: 'nginx', command: 'nginx', wantedBy: 'tests with a real server as target; bench peer' },
+  { package: 'openssl', command: 'openssl', wantedBy: 'tests with another TLS library as client and as judge' },
   { package: 'haproxy', command: 'haproxy', wantedBy: 'tests with another proxy as client; bench peer' },
   { package: 'curl', command: 'curl', wantedBy: 'tests with another HTTP client' },
   { package: 'openssl', command: 'openssl', wantedBy: 'tests with another TLS client, and of certificates' },

@@ -442,10 +442,16 @@ class Running {
 
   #curlCommand(listener: Listener): string {
     if (listener.protocol === 'HTTP') return `curl -v http://127.0.0.1:${listener.bindPort}/`
+    const request = `${clientOptions(listener)}${localUrl(listener)}`
     return this.#isLocal(listener)
-      ? `curl -v --cacert ${this.#localCertificate!.authorityFile} ${localUrl(listener)}`
-      : `curl -vk ${localUrl(listener)}`
+      ? `curl -v --cacert ${this.#localCertificate!.authorityFile} ${request}`
+      : `curl -vk ${request}`
   }
+}
+
+/** What curl needs besides where clients have to show a certificate. */
+function clientOptions({ tls }: Listener): string {
+  return tls?.mutualAuthentication.mode === 'verify' ? '--cert client.pem --key client-key.pem ' : ''
 }
 
 /**

@@ -18,6 +18,7 @@ import { PemTexts, type ReadPem, readPemFile } from './config/pem.ts'
 import { readErrorText } from './config/read-error.ts'
 import { type CertificateOutput, ConfigFile, type ConfigOutput } from './config/schema.ts'
 import { type ConfigProblem, formatLabel, Place, readSource, type Source } from './config/source.ts'
+import { TrustStores } from './config/trust-stores.ts'
 
 export type { ConfigProblem }
 
@@ -39,7 +40,7 @@ export type LabKnobs = {
 export type ConfigOptions = {
   /** Added to listener ports below 1024 to give the port that is bound. Not negative. */
   readonly portOffset?: number
-  /** Reads a file of PEM, given its absolute path. */
+  /** Reads a file of PEM, given its absolute path and the most that it may have. */
   readonly readPem?: ReadPem
   /** Milliseconds since the epoch; what certificates are valid at. */
   readonly nowMs?: number
@@ -99,18 +100,25 @@ export function parseConfig(
   const sources = texts.map(({ name, text, folder = '.' }) => readSource(name, text, folder))
   const pems = new PemTexts(readPem)
   const certificates = new Certificates(pems, nowMs, usesLocalCertificate)
+  const trustStores = new TrustStores(pems, nowMs)
   const drafted = sources.map(source => ({ source, ...draftSource(source) }))
   const problems = drafted.flatMap(each => each.problems)
   const warnings: ConfigProblem[] = []
   const files = drafted.flatMap(({ source, draft }) => (draft ? [{ place: new Place(source), value: draft }] : []))
   // With a file missing, names that it would have defined would all seem unknown.
   if (files.length === sources.length) {
-    checkDrafts(files, portOffset, certificates, reportTo(problems), reportTo(warnings))
+    checkDrafts(files, portOffset, { certificates, trustStores }, reportTo(problems), reportTo(warnings))
   }
   if (problems.length > 0) return { ok: false, problems: inOrder(problems, sources), files: pems.files }
 
   const checked = drafted.flatMap(({ source: { folder }, output }) =>
-    output === null ? [] : { output, findCertificate: (from: CertificateOutput) => certificates.get(folder, from) },
+    output === null
+      ? []
+      : {
+          output,
+          findCertificate: (from: CertificateOutput) => certificates.get(folder, from),
+          findTrustStore: (name: string) => trustStores.get(name),
+        },
   )
   const lab: ConfigOutput['lab'] = Object.assign({}, ...checked.map(({ output }) => output.lab))
   return {

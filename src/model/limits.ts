@@ -29,6 +29,11 @@ export const traceHeadBytesMax = 7 * 1024
 /** Bytes of a User-Agent that the access log shows. */
 export const loggedUserAgentBytesMax = 8 * 1024
 
+/** Of a header that tells targets of the client's TLS, when a listener renames it (assumed). */
+export const requestHeaderNameCharactersMax = 128
+/** Ours: of the subject and of the serial number of a client's certificate, each, that the connection log shows. */
+export const loggedCertificateBytesMax = 8 * 1024
+
 /** Longest stickiness, of targets and of target groups. */
 export const stickinessSecondsMax = 604_800
 /** What `Expires` of every stickiness cookie is ahead by, whatever the duration sealed in it. */

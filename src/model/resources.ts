@@ -67,6 +67,8 @@ export type ListenerTls = {
   readonly mutualAuthentication: MutualAuthentication
 }
 
+export const mutualAuthenticationModes = ['off', 'passthrough', 'verify'] as const
+
 /**
  * What is asked of clients in the way of certificates.
  *

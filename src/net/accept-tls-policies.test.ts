@@ -41,7 +41,7 @@ describe('a listener', () => {
         if (policy.protocols.includes(protocol)) {
           assert.equal(ended.how === 'secure' && ended.session.protocol, protocol)
         } else {
-          assert.deepEqual(ended, { how: 'failed', failure: { reason: 'protocolVersion' } }, protocol)
+          assert.deepEqual(ended, { how: 'failed', session: null, failure: { reason: 'protocolVersion' } }, protocol)
         }
       }
     })
@@ -55,7 +55,7 @@ describe('a listener', () => {
         if (policy.ciphers.includes(cipher)) {
           assert.equal(ended.how === 'secure' && ended.session.cipher, cipher)
         } else {
-          assert.deepEqual(ended, { how: 'failed', failure: { reason: 'noCommonCipher' } }, cipher)
+          assert.deepEqual(ended, { how: 'failed', session: null, failure: { reason: 'noCommonCipher' } }, cipher)
         }
       }
     })

@@ -18,7 +18,7 @@ export const madeMs: number = Date.UTC(2026, 0, 1)
 export type Ended =
   | { readonly how: 'secure'; readonly session: TlsSession; readonly connection: RecordingConnection }
   | { readonly how: 'plainHttp'; readonly connection: RecordingConnection }
-  | { readonly how: 'failed'; readonly failure: TlsFailure }
+  | { readonly how: 'failed'; readonly failure: TlsFailure; readonly session: TlsSession | null }
 
 export class TlsServer {
   readonly net: Net
@@ -27,6 +27,7 @@ export class TlsServer {
   listener: TlsListener
   readonly handshakes: TlsHandshake[] = []
   readonly #ended: Ended[] = []
+  #closedCount = 0
   readonly #happened = new EventEmitter()
 
   static async start(t: TestContext, tls: ListenerTls): Promise<TlsServer> {
@@ -37,6 +38,10 @@ export class TlsServer {
     const accepted = new Set<Socket>()
     server.on('connection', socket => {
       accepted.add(socket)
+      socket.on('close', () => {
+        started.#closedCount++
+        started.#happened.emit('event')
+      })
       started.#accept(socket)
     })
     t.after(() => {
@@ -57,7 +62,7 @@ export class TlsServer {
       onSecure: (session, open) =>
         this.#note({ how: 'secure', session, connection: new RecordingConnection(this.net, open) }),
       onPlainHttp: open => this.#note({ how: 'plainHttp', connection: new RecordingConnection(this.net, open) }),
-      onFailed: failure => this.#note({ how: 'failed', failure }),
+      onFailed: (failure, session) => this.#note({ how: 'failed', failure, session }),
     })
     this.handshakes.push(handshake)
     this.#happened.emit('event')
@@ -87,6 +92,12 @@ export class TlsServer {
       () => 'the end of a handshake',
     )
     return this.#ended.shift()!
+  }
+
+  /** Resolves when every connection so far is closed, and nothing watches any. */
+  async allClosed(): Promise<void> {
+    await this.#until(() => this.#closedCount === this.handshakes.length)
+    if (this.net.wheel.size > 0) throw new Error('a connection that is closed is still watched')
   }
 
   async secured(): Promise<Extract<Ended, { how: 'secure' }>> {

@@ -45,6 +45,7 @@ describe('a handshake', () => {
       alpnProtocol: 'http/1.1',
       keyExchange: 'x25519',
       handshakeMs: 0,
+      clientCertificate: null,
     })
   })
 

@@ -13,16 +13,28 @@ import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
 import { assert } from '../base/assert.ts'
 import type { Watched } from '../base/deadline-wheel.ts'
 import type { CertificateArn } from '../model/arns.ts'
-import type { ListenerTls } from '../model/resources.ts'
+import { lingerMs } from '../model/limits.ts'
+import type { ListenerTls, MutualAuthentication } from '../model/resources.ts'
 import { findSslPolicy, type SslPolicy, type TlsProtocol } from '../model/ssl-policies.ts'
 import { readByEvents } from './accept.ts'
 import type { NetContext, SocketRead } from './connection.ts'
+import { refusal, trafficSecretIn } from './tls/alert.ts'
 import { CertificateChoice, type Choice, ServerCertificate } from './tls/certificate-choice.ts'
+import { ClientAuthentication, type Judgement } from './tls/client-authentication.ts'
+import type { ClientCertificate } from './tls/client-certificate.ts'
 import { type ClientHello, readFirstBytes } from './tls/client-hello.ts'
-import { type TlsFailure, tlsFailure } from './tls/failure.ts'
+import {
+  type CertificateFault,
+  failureWithCertificate,
+  type SocketError,
+  type TlsFailure,
+  tlsFailure,
+} from './tls/failure.ts'
+
 import { keyExchangeGroup } from './tls/key-exchange.ts'
 import { type PolicyOptions, policyOptions } from './tls/policy-options.ts'
 
+export type { CertificateDetails, ClientCertificate } from './tls/client-certificate.ts'
 export type { TlsFailure } from './tls/failure.ts'
 
 /** Assumed: the service does not say how long a handshake may take. */
@@ -42,6 +54,8 @@ export type TlsSession = {
   readonly keyExchange: string | null
   /** From the client's first byte. */
   readonly handshakeMs: number
+  /** Null where none was asked for, or the client had none. */
+  readonly clientCertificate: ClientCertificate | null
 }
 
 /** What `Connection` is opened with. It must be used at once, or the socket is closed. */
@@ -52,8 +66,12 @@ export type TlsHandlers = {
   onSecure(session: TlsSession, open: OpenSocket): void
   /** The client speaks HTTP, in the clear: the connection is as it was accepted, nothing has been consumed or sent. */
   onPlainHttp(open: OpenSocket): void
-  /** The socket is closed. */
-  onFailed(failure: TlsFailure): void
+  /**
+   * The socket is closed, or will be when the client has had time to read why.
+   *
+   * @param session what was agreed on, where it came so far
+   */
+  onFailed(failure: TlsFailure, session: TlsSession | null): void
 }
 
 /** What of a predefined policy the TLS library cannot do, as clauses; empty when it can do all. */
@@ -76,6 +94,10 @@ export class TlsListener {
   readonly #contexts = new Map<string, SecureContext>()
   readonly #sessionIdContext: string
   readonly #alpnProtocols: readonly string[]
+  /** Whether clients are asked for certificates, and what for. */
+  readonly mode: MutualAuthentication['mode']
+  /** Null where they are not. */
+  readonly #clients: ClientAuthentication | null
 
   /**
    * Throws what the library says of a certificate or key that it refuses.
@@ -91,7 +113,12 @@ export class TlsListener {
     alpnProtocols: readonly string[] = ['http/1.1'],
   ) {
     assert(ticketKeys.length === 48, 'ticket keys have 48 bytes')
-    this.#policy = policyOptions(policyNamed(tls.sslPolicy))
+    const policy = policyNamed(tls.sslPolicy)
+    const { mutualAuthentication } = tls
+    this.#policy = policyOptions(policy, mutualAuthentication.mode !== 'off')
+    this.mode = mutualAuthentication.mode
+    this.#clients =
+      mutualAuthentication.mode === 'off' ? null : new ClientAuthentication(mutualAuthentication, policy.kind)
     this.#ticketKeys = ticketKeys
     this.#alpnProtocols = alpnProtocols
     this.#sessionIdContext = identityOf(tls)
@@ -104,21 +131,26 @@ export class TlsListener {
   prepare(hello: ClientHello | null, epochMs: number): Prepared {
     const choice = this.#choice.choose(hello?.serverName ?? null, epochMs)
     const alpn = this.#alpnProtocols.find(protocol => hello?.alpnProtocols.includes(protocol)) ?? null
-    return { hello, choice, alpn, context: this.#contextOf(choice), groups: this.#policy.groups }
+    const { groups } = this.#policy
+    return { hello, choice, alpn, context: this.#contextOf(choice), groups, clients: this.#clients }
   }
 
   #contextOf({ certificates }: Choice): SecureContext {
     const id = certificates.map(certificate => certificate.fingerprint).join(' ')
     const known = this.#contexts.get(id)
     if (known !== undefined) return known
+    const { SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_TICKET } = constants
+    const advertised = this.#clients?.advertised ?? null
     const context = createSecureContext({
       ...this.#policy.context,
       cert: certificates.map(each => each.certificate),
       key: certificates.map(each => each.privateKey),
       honorCipherOrder: true,
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      // Where clients show certificates, no session is resumed, wherever it began (documented).
+      secureOptions: this.#clients === null ? SSL_OP_NO_RENEGOTIATION : SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET,
       ticketKeys: Buffer.from(this.#ticketKeys),
       sessionIdContext: this.#sessionIdContext,
+      ...(advertised && { ca: [...advertised] }),
     })
     this.#contexts.set(id, context)
     return context
@@ -132,6 +164,7 @@ type Prepared = {
   readonly alpn: string | null
   readonly context: SecureContext
   readonly groups: PolicyOptions['groups']
+  readonly clients: ClientAuthentication | null
 }
 
 /** All workers share ticket keys, and all listeners do; yet a session is good only where it would be begun likewise. */
@@ -141,18 +174,24 @@ function identityOf(tls: ListenerTls): string {
   return hash.digest('hex').slice(0, 32)
 }
 
+const notAsked: Judgement = { certificate: null, fault: null }
+
 /** One handshake, from the accepted socket to a secure one or none. */
 export class TlsHandshake implements Watched {
   readonly #net: NetContext
   readonly #accepted: Socket
   readonly #listener: TlsListener
   readonly #handlers: TlsHandlers
-  readonly #deadlineMs: number
+  #deadlineMs: number
   readonly #wheelSlot: number
   /** What the client sent, until it is a message. */
   #first: Buffer = Buffer.alloc(0)
   #beganMs = -1
   #secure: TLSSocket | null = null
+  /** What TLS 1.3 encrypts with from here on; kept where it may come to an alert of ours. */
+  #trafficSecret: Buffer | null = null
+  /** The client was told that its certificate is not good, and the handlers were, too. */
+  #isRefused = false
   #isOver = false
 
   /** @param accepted comes from a server with `pauseOnConnect` and `allowHalfOpen` */
@@ -197,24 +236,57 @@ export class TlsHandshake implements Watched {
   }
 
   #secureWith(prepared: Prepared): void {
-    const { context, alpn } = prepared
-    const options = { isServer: true, secureContext: context, ...(alpn === null ? {} : { ALPNProtocols: [alpn] }) }
-    const secure = new TLSSocket(this.#accepted, options)
+    const { context, alpn, clients } = prepared
+    const secure = new TLSSocket(this.#accepted, {
+      isServer: true,
+      secureContext: context,
+      // Whoever has no certificate is refused here, like whoever has a bad one.
+      requestCert: clients !== null,
+      rejectUnauthorized: false,
+      ...(alpn === null ? {} : { ALPNProtocols: [alpn] }),
+    })
     this.#secure = secure
     secure.on('error', this.#onError).on('end', this.#onEnd).on('close', this.#onEnd)
     // Without a tls.Server the socket keeps what breaks it later, such as a bad record, to itself.
     secure.on('_tlsError', (error: Error) => {
       if (!secure.destroyed) secure.destroy(error)
     })
+    if (clients !== null) secure.on('keylog', this.#onKeylog)
     secure.once('secure', () => {
-      if (this.#isOver) return
-      const session = this.#describe(secure, prepared)
-      this.#finish()
-      this.#handOver(secure, open => this.#handlers.onSecure(session, open))
+      if (!this.#isOver) this.#onSecure(secure, prepared)
     })
   }
 
-  #describe(secure: TLSSocket, { hello, choice, alpn, groups }: Prepared): TlsSession {
+  readonly #onKeylog = (line: Buffer): void => {
+    this.#trafficSecret ??= trafficSecretIn(line)
+  }
+
+  #onSecure(secure: TLSSocket, prepared: Prepared): void {
+    const { certificate, fault } = prepared.clients?.judge(secure, this.#epochMs()) ?? notAsked
+    const session = this.#describe(secure, prepared, certificate)
+    if (fault === null) {
+      this.#finish()
+      this.#handOver(secure, open => this.#handlers.onSecure(session, open))
+    } else this.#refuse(secure, session, fault)
+  }
+
+  /**
+   * The library, which is in the middle of its handshake as it calls, has not sent its last message yet. It cannot any
+   * more behind the alert and the end of the stream; were it to change its mind about that order, a client would get a
+   * record that it cannot decipher and fail all the same.
+   */
+  #refuse(secure: TLSSocket, session: TlsSession, fault: CertificateFault): void {
+    const { protocol, cipher } = session
+    this.#isRefused = true
+    this.#deadlineMs = this.#net.clock.now() + lingerMs
+    this.#accepted.end(refusal(fault, { protocol, cipher, trafficSecret: this.#trafficSecret }))
+    // To close with something unread would reset the connection, and the client might never see the alert.
+    secure.resume()
+    this.#handlers.onFailed({ reason: 'clientCertificate', fault }, session)
+  }
+
+  #describe(secure: TLSSocket, prepared: Prepared, clientCertificate: ClientCertificate | null): TlsSession {
+    const { hello, choice, alpn, groups } = prepared
     const protocol = secure.getProtocol() as TlsProtocol
     const cipher = secure.getCipher().name
     return {
@@ -225,6 +297,7 @@ export class TlsHandshake implements Watched {
       alpnProtocol: alpn,
       keyExchange: hello === null ? null : keyExchangeGroup(hello, groups, protocol, cipher),
       handshakeMs: this.#net.clock.now() - this.#beganMs,
+      clientCertificate,
     }
   }
 
@@ -237,8 +310,8 @@ export class TlsHandshake implements Watched {
     if (!isOpened) socket.destroy()
   }
 
-  readonly #onError = (error: NodeJS.ErrnoException): void => {
-    this.#fail(tlsFailure(error.code ?? 'UNKNOWN'))
+  readonly #onError = (error: SocketError): void => {
+    this.#fail(this.#listener.mode !== 'off' ? failureWithCertificate(error) : tlsFailure(error))
   }
 
   readonly #onEnd = (): void => {
@@ -249,7 +322,7 @@ export class TlsHandshake implements Watched {
     if (this.#isOver) return
     this.#finish()
     this.#destroy()
-    this.#handlers.onFailed(failure)
+    if (!this.#isRefused) this.#handlers.onFailed(failure, null)
   }
 
   #finish(): void {
@@ -257,6 +330,8 @@ export class TlsHandshake implements Watched {
     this.#isOver = true
     this.#net.wheel.forget(this, this.#wheelSlot)
     this.#first = Buffer.alloc(0)
+    this.#secure?.off('keylog', this.#onKeylog)
+    this.#trafficSecret = null
     for (const socket of [this.#accepted, this.#secure]) {
       // The listener for errors stays: nobody else may be listening, and an error is then fatal to the process.
       socket?.off('end', this.#onEnd).off('close', this.#onEnd)

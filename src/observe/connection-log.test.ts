@@ -12,6 +12,7 @@ const secure: ConnectionTls = {
   cipher: 'ECDHE-RSA-AES128-GCM-SHA256',
   keyExchange: 'secp256r1',
   handshakeMs: 4036.9,
+  certificate: null,
   verifyStatus: 'Success',
 }
 
@@ -50,4 +51,35 @@ test('a failed handshake has no latency, and says why', async t => {
 
 test('a connection to an HTTP listener has dashes for all that TLS would say', async t => {
   assert.equal(await lineOf(t, null), `${begin} - - - "-" - - - ${traceId} - ${end}`)
+})
+
+const certificate = {
+  subject: 'CN=amazondomains.com,O=endEntity,L=Seattle,ST=Washington,C=US',
+  issuer: 'CN=root',
+  validity: 'NotBefore=2023-09-21T22:43:21Z;NotAfter=2026-06-17T22:43:21Z',
+  serialNumber: 'FEF257372D5C14D4',
+}
+
+test('a certificate of a client is logged with subject, validity and serial number, also of one that was refused', async t => {
+  const { subject, validity, serialNumber } = certificate
+  const shown = `"${subject}" ${validity} ${serialNumber}`
+  const cipher = 'TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256'
+  const good = { ...secure, certificate }
+  assert.equal(await lineOf(t, good), `${begin} ${cipher} 4.036 ${shown} Success ${traceId} secp256r1 ${end}`)
+  const bad = { ...good, handshakeMs: -1, verifyStatus: 'Failed:ClientCertUntrusted' }
+  assert.equal(await lineOf(t, bad), `${begin} ${cipher} - ${shown} ${bad.verifyStatus} ${traceId} secp256r1 ${end}`)
+})
+
+test('a subject ends neither its quotes nor its line, and is cut where it is too long to show', async t => {
+  const quoted = { ...secure, certificate: { ...certificate, subject: 'CN=a\\"b' } }
+  assert.match(await lineOf(t, quoted), / "CN=a\\x5c\\x22b" NotBefore=/i)
+  const long = { ...certificate, subject: `CN=${'"'.repeat(100_000)}`, serialNumber: 'A'.repeat(100_000) }
+  const line = await lineOf(t, { ...secure, certificate: long })
+  assert.match(line, / "CN=(\\x22)+" NotBefore=\S+ A+ Success /)
+  assert.ok(line.length < 50_000, `${line.length}`)
+})
+
+test('a certificate without a subject has a dash for it', async t => {
+  const line = await lineOf(t, { ...secure, certificate: { ...certificate, subject: '' } })
+  assert.match(line, / "-" NotBefore=/)
 })

@@ -4,7 +4,9 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-connection-logs.html
  */
 
-import { writeAscii, writeDecimal, writeIsoMicros, writeSeconds } from './log-text.ts'
+import { loggedCertificateBytesMax } from '../model/limits.ts'
+import type { CertificateDetails } from '../net/accept-tls.ts'
+import { escapedBytesMax, writeAscii, writeDecimal, writeEscaped, writeIsoMicros, writeSeconds } from './log-text.ts'
 import type { LogWriter } from './log-writer.ts'
 
 export type ConnectionLogRecord = {
@@ -28,19 +30,21 @@ export type ConnectionTls = {
   readonly keyExchange: string
   /** -1: it failed. */
   readonly handshakeMs: number
+  /** Of the client, if one came and could be read. */
+  readonly certificate: CertificateDetails | null
   /** `Success`, or `Failed:` and a code. */
   readonly verifyStatus: string
 }
 
-/** Two addresses, two names, numbers. */
-const lineBytesMax = 1024
-
-/** Of a client certificate: there is none without mutual TLS. */
-const noClientCertificate = ' "-" - -'
+/** Everything but the names and the serial number of a certificate: two addresses, two names, numbers. */
+const fixedBytesMax = 1024
 
 export function writeConnectionLogLine(log: LogWriter, record: ConnectionLogRecord): void {
   const { tls } = record
-  let at = log.reserve(lineBytesMax)
+  const certificate = tls?.certificate ?? null
+  const subject = Buffer.from((certificate?.subject ?? '').slice(0, loggedCertificateBytesMax), 'latin1')
+  const serialNumber = (certificate?.serialNumber ?? '').slice(0, loggedCertificateBytesMax)
+  let at = log.reserve(fixedBytesMax + escapedBytesMax * subject.length + serialNumber.length)
   const { block } = log
   at = writeIsoMicros(block, at, record.timeMs)
   at = writeField(block, at, record.clientIp)
@@ -50,7 +54,11 @@ export function writeConnectionLogLine(log: LogWriter, record: ConnectionLogReco
   at = writeField(block, at, tls === null ? '' : tls.cipher)
   if (tls === null || tls.handshakeMs === -1) at = writeField(block, at, '')
   else at = writeSeconds(block, space(block, at), tls.handshakeMs)
-  at = writeAscii(block, at, noClientCertificate)
+  at = writeAscii(block, at, ' "')
+  at = subject.length === 0 ? writeAscii(block, at, '-') : writeEscaped(block, at, subject, 0, subject.length)
+  at = writeAscii(block, at, '"')
+  at = writeField(block, at, certificate?.validity ?? '')
+  at = writeField(block, at, serialNumber)
   at = writeField(block, at, tls === null ? '' : tls.verifyStatus)
   at = writeField(block, at, record.connectionTraceId)
   at = writeField(block, at, tls === null ? '' : tls.keyExchange)

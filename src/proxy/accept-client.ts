@@ -2,10 +2,11 @@
 
 import type { Socket } from 'node:net'
 import { adoptAccepted } from '../net/accept.ts'
-import { TlsHandshake, type TlsSession } from '../net/accept-tls.ts'
+import { type TlsFailure, TlsHandshake, type TlsSession } from '../net/accept-tls.ts'
 import { type ConnectionTls, writeConnectionLogLine } from '../observe/connection-log.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
 import { ClientConnection, type ListenerPort, plainAddress } from './client-connection.ts'
+import { clientTls } from './client-tls.ts'
 import type { PlaneContext } from './context.ts'
 import { H2ClientConnection } from './h2-client-connection.ts'
 
@@ -21,12 +22,7 @@ export function acceptClient(plane: PlaneContext, accepted: Socket, port: Listen
   new TlsHandshake(plane.net, accepted, tls, {
     onSecure(session, open) {
       const Connection = session.alpnProtocol === 'h2' ? H2ClientConnection : ClientConnection
-      const client = new Connection(plane, open, port, {
-        cipher: session.cipher,
-        protocol: session.protocol,
-        domainName: session.serverName ?? '',
-        chosenCertificate: session.certificateArn ?? 'session-reused',
-      })
+      const client = new Connection(plane, open, port, clientTls(session, tls.mode))
       record(plane, port, client, securedBy(session))
     },
     onPlainHttp(open) {
@@ -34,8 +30,8 @@ export function acceptClient(plane: PlaneContext, accepted: Socket, port: Listen
       record(plane, port, client, failed)
       countFailure(plane, port)
     },
-    onFailed() {
-      record(plane, port, { ...peer, traceId: plane.ids.connectionTraceId() }, failed)
+    onFailed(failure, session) {
+      record(plane, port, { ...peer, traceId: plane.ids.connectionTraceId() }, failedBy(failure, session))
       countFailure(plane, port)
     },
   })
@@ -48,8 +44,15 @@ function peerOf(socket: Socket): Peer {
 }
 
 /** What of it the access log does not know. */
-function securedBy({ protocol, cipher, keyExchange, handshakeMs }: TlsSession): ConnectionTls {
-  return { protocol, cipher, keyExchange: keyExchange ?? '', handshakeMs, verifyStatus: 'Success' }
+function securedBy({ protocol, cipher, keyExchange, handshakeMs, clientCertificate }: TlsSession): ConnectionTls {
+  const certificate = clientCertificate?.details ?? null
+  return { protocol, cipher, keyExchange: keyExchange ?? '', handshakeMs, certificate, verifyStatus: 'Success' }
+}
+
+function failedBy(failure: TlsFailure, session: TlsSession | null): ConnectionTls {
+  if (failure.reason !== 'clientCertificate') return failed
+  const agreed = session === null ? failed : { ...securedBy(session), handshakeMs: -1 }
+  return { ...agreed, verifyStatus: `Failed:${failure.fault}` }
 }
 
 /** The service's codes are about client certificates; all else, plain HTTP included, has this one (assumed). */
@@ -58,6 +61,7 @@ const failed: ConnectionTls = {
   cipher: '',
   keyExchange: '',
   handshakeMs: -1,
+  certificate: null,
   verifyStatus: 'Failed:UnmappedConnectionError',
 }
 

@@ -9,13 +9,13 @@ import { bulkBytesMin, exchangesPooledMax, halfClosedGraceMs, lingerMs } from '.
 import { formatAddress } from '../model/resources.ts'
 import type { OpenSocket } from '../net/accept-tls.ts'
 import { Connection, Pause } from '../net/connection.ts'
-import type { LoggedTls } from '../observe/access-log.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
 import type { TargetConnection, TargetUser } from '../targets/target-connection.ts'
 import type { Target } from '../targets/target-group.ts'
 import { connectToTarget, runAction } from './actions.ts'
 import { type OwnAnswer, writeAnswer } from './answer.ts'
 import { checkRequestHead } from './check-request-head.ts'
+import type { ClientTls } from './client-tls.ts'
 import type { PlaneContext, RunningListener } from './context.ts'
 import { faultOfDeregistration, faultOfLeaving, faultOfShutdown, faultOfSilence } from './cut-short.ts'
 import { type Client, Exchange, Side } from './exchange.ts'
@@ -50,7 +50,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   readonly address: string
   readonly traceId: string
   readonly openedAt: number
-  readonly tls: LoggedTls | null
+  readonly tls: ClientTls | null
   readonly #port: ListenerPort
   /** The load balancer that counts this connection, whatever is published meanwhile. */
   readonly #slot: number
@@ -65,7 +65,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   #lingerUntil = -1
 
   /** @param tls null on an HTTP listener, and for a client that speaks HTTP in the clear to an HTTPS one */
-  constructor(plane: PlaneContext, open: OpenSocket, port: ListenerPort, tls: LoggedTls | null) {
+  constructor(plane: PlaneContext, open: OpenSocket, port: ListenerPort, tls: ClientTls | null) {
     super(plane.net, open)
     this.tls = tls
     this.plane = plane

@@ -12,7 +12,6 @@ import { readRequestFields } from '../http/h2-heads.ts'
 import type { FaultCode } from '../model/faults.ts'
 import { exchangesPooledMax, h2GoAwaysMax, replayBytesMax } from '../model/limits.ts'
 import { Pause } from '../net/connection.ts'
-import type { LoggedTls } from '../observe/access-log.ts'
 import { TargetColumn } from '../observe/counters.ts'
 import { acquireStream, type TargetStream, type TargetStreamUser } from '../targets/h2-target-connection.ts'
 import type { TargetConnection, TargetUser } from '../targets/target-connection.ts'
@@ -20,6 +19,7 @@ import type { Target } from '../targets/target-group.ts'
 import { connectToTarget, runAction } from './actions.ts'
 import type { OwnAnswer } from './answer.ts'
 import { checkRequestHead } from './check-request-head.ts'
+import type { ClientTls } from './client-tls.ts'
 import type { RunningListener } from './context.ts'
 import { faultOfDeregistration, faultOfLeaving, faultOfShutdown, faultOfSilence } from './cut-short.ts'
 import { type Client, Exchange, Side } from './exchange.ts'
@@ -97,7 +97,7 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     return this.#connection.openedAt
   }
 
-  get tls(): LoggedTls {
+  get tls(): ClientTls {
     return this.#connection.tls
   }
 

@@ -3,7 +3,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
 import type { FaultCode } from '../model/faults.ts'
-import type { LoadBalancerAttributes, RoutingAction } from '../model/resources.ts'
+import type { LoadBalancerAttributes, RequestHeaderNames, RoutingAction } from '../model/resources.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import type { TlsListener } from '../net/accept-tls.ts'
 import type { NetContext } from '../net/connection.ts'
@@ -62,6 +62,17 @@ export type RunningListener = {
   readonly rules: CompiledRules<RunningAction>
   readonly serverHeader: boolean
   readonly responseHeaders: RunningResponseHeaders | null
+  /** Null where targets are told nothing of the client's TLS. */
+  readonly requestHeaders: RunningRequestHeaders | null
+}
+
+/** Headers that tell targets of the client's TLS. */
+export type RunningRequestHeaders = {
+  readonly names: RequestHeaderNames
+  /** Version and cipher are told, too. */
+  readonly tellsTls: boolean
+  /** As `reservable` has them: who is to be told by these must not get a client's own instead. */
+  readonly reserved: ReadonlySet<string>
 }
 
 /** Headers that every response of a listener carries, in place of what the target says. */

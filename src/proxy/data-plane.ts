@@ -3,6 +3,7 @@
  * stops in good order. It knows neither files nor the API: what it serves is handed to it.
  */
 
+import { hash } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Clock, epochMsOf } from '../base/clock.ts'
@@ -10,9 +11,11 @@ import { DeadlineWheel, type Watched } from '../base/deadline-wheel.ts'
 import { resourceId, type TargetGroupArn } from '../model/arns.ts'
 import type { FaultCode } from '../model/faults.ts'
 import {
+  defaultRequestHeaderNames,
   forwardedGroups,
   type Listener,
   type ListenerTls,
+  type LoadBalancerAttributes,
   nodeIpOf,
   type ResponseHeader,
   type RoutingAction,
@@ -30,12 +33,14 @@ import { CookieSeal } from '../targets/cookie-seal.ts'
 import { TargetRegistry } from '../targets/target-group.ts'
 import { acceptClient } from './accept-client.ts'
 import { ClientConnection, type ListenerPort } from './client-connection.ts'
+import { reservable } from './client-tls.ts'
 import type {
   ConnectionFault,
   PlaneContext,
   RunningAction,
   RunningListener,
   RunningLoadBalancer,
+  RunningRequestHeaders,
   RunningResponseHeaders,
 } from './context.ts'
 import { Dates } from './dates.ts'
@@ -224,6 +229,7 @@ export class DataPlane {
       rules: compileRules(listener, action => this.#runAction(action)),
       serverHeader,
       responseHeaders: responseHeaders.length === 0 ? null : runResponseHeaders(responseHeaders),
+      requestHeaders: runRequestHeaders(loadBalancer.attributes, listener),
     }
   }
 
@@ -276,6 +282,21 @@ function runResponseHeaders(headers: readonly ResponseHeader[]): RunningResponse
   }
 }
 
+function runRequestHeaders(
+  { tlsHeaders }: LoadBalancerAttributes,
+  { tls, attributes }: Listener,
+): RunningRequestHeaders | null {
+  const isMutual = tls !== null && tls.mutualAuthentication.mode !== 'off'
+  if (!isMutual && !tlsHeaders) return null
+  const names = attributes.requestHeaderNames
+  // By their usual names as well: a target may still look for those.
+  const reserved = [names, defaultRequestHeaderNames].flatMap(({ tlsVersion, tlsCipherSuite, ...ofCertificate }) => [
+    ...(tlsHeaders ? [tlsVersion, tlsCipherSuite] : []),
+    ...(isMutual ? Object.values(ofCertificate) : []),
+  ])
+  return { names, tellsTls: tlsHeaders, reserved: new Set(reserved.map(reservable)) }
+}
+
 /**
  * What handshakes need, by content. It takes milliseconds for each certificate, so what has not changed is used on;
  * ticket keys never change while a worker lives.
@@ -297,7 +318,10 @@ function tlsListeners(
   return secured
 }
 
-const contentOf = (tls: ListenerTls, http2: boolean): string => JSON.stringify([tls, http2])
+/** Revocation lists may make it large, so what is kept of it is its hash. */
+function contentOf(tls: ListenerTls, http2: boolean): string {
+  return hash('sha256', JSON.stringify([tls, http2]))
+}
 
 /** The policy towards targets follows from those of the load balancer's listeners. */
 function backendPolicies({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => SslPolicy {

@@ -8,12 +8,12 @@
 import { assert } from '../base/assert.ts'
 import { BodyReader, RequestHead, type ResponseHead } from '../http/h1.ts'
 import type { FaultCode } from '../model/faults.ts'
-import type { LoggedTls } from '../observe/access-log.ts'
 import type { CompiledRule } from '../routing/rules.ts'
 import type { TargetStream } from '../targets/h2-target-connection.ts'
 import type { TargetConnection } from '../targets/target-connection.ts'
 import type { Target, TargetGroup } from '../targets/target-group.ts'
 import type { OwnAnswer } from './answer.ts'
+import type { ClientTls } from './client-tls.ts'
 import type { PlaneContext, RunningAction, RunningListener } from './context.ts'
 
 /** How far one direction has come. */
@@ -30,7 +30,7 @@ export type Client = {
   readonly traceId: string
   readonly openedAt: number
   /** Null on an HTTP listener, and before the handshake is over. */
-  readonly tls: LoggedTls | null
+  readonly tls: ClientTls | null
   /** When a byte of the exchange last went either way. */
   lastActivity: number
   /** It holds more of the response than it should. When that is over, it has the target read on. */

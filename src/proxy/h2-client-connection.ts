@@ -19,10 +19,10 @@ import { formatAddress } from '../model/resources.ts'
 import type { OpenSocket } from '../net/accept-tls.ts'
 import { Connection } from '../net/connection.ts'
 import { TurnOutput } from '../net/turn-output.ts'
-import type { LoggedTls } from '../observe/access-log.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
 import { type ListenerPort, plainAddress } from './client-connection.ts'
 import { ClientStream } from './client-stream.ts'
+import type { ClientTls } from './client-tls.ts'
 import type { PlaneContext } from './context.ts'
 
 const bounds: H2Bounds = {
@@ -44,7 +44,7 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
   readonly address: string
   readonly traceId: string
   readonly openedAt: number
-  readonly tls: LoggedTls
+  readonly tls: ClientTls
   readonly #listenerPort: ListenerPort
   readonly #output: TurnOutput
   /** The load balancer that counts this connection, whatever is published meanwhile. */
@@ -58,7 +58,7 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
   /** Everything was said; what still comes is thrown away until the client closes, at the latest then. */
   #lingerUntil = -1
 
-  constructor(plane: PlaneContext, open: OpenSocket, port: ListenerPort, tls: LoggedTls) {
+  constructor(plane: PlaneContext, open: OpenSocket, port: ListenerPort, tls: ClientTls) {
     super(plane.net, open)
     this.plane = plane
     this.tls = tls

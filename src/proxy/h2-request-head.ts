@@ -12,6 +12,7 @@ import {
   writePath,
   writeScheme,
 } from '../http/h2.ts'
+import { writeTlsFields } from './client-tls.ts'
 import type { Exchange } from './exchange.ts'
 import { forwardedFor, hostForTarget, keepsRequestField } from './request-head.ts'
 import { uriOf } from './request-target.ts'
@@ -29,10 +30,8 @@ export function writeH2TargetHead(exchange: Exchange, out: ByteWriter): void {
   if (attributes.xffHeaderProcessingMode === 'append') writeFieldText(out, 'x-forwarded-for', forwardedFor(exchange))
   writeFieldText(out, 'x-forwarded-proto', listener.protocol)
   writeFieldText(out, 'x-forwarded-port', String(listener.port))
-  const { tls } = exchange.client!
-  if (attributes.tlsHeaders && tls !== null) {
-    writeFieldText(out, 'x-amzn-tls-version', tls.protocol)
-    writeFieldText(out, 'x-amzn-tls-cipher-suite', tls.cipher)
+  if (listener.requestHeaders !== null) {
+    writeTlsFields(exchange.client!.tls, listener.requestHeaders, out, writeFieldText)
   }
   writeFieldText(out, 'x-amzn-trace-id', traceId)
   if (head.meaning.lengthAt !== -1) writeContentLength(out, head.meaning.contentLength)

@@ -12,22 +12,23 @@ import { BodyKind, Field, fieldOf, type RequestHead } from '../http/h1.ts'
 import { tokenByte, valueByte } from '../http/tables.ts'
 import { formatAddress } from '../model/resources.ts'
 import type { OutBuffer } from '../net/buffers.ts'
+import { reservable, writeTlsFields } from './client-tls.ts'
 import type { RunningListener } from './context.ts'
 import type { Client, Exchange } from './exchange.ts'
 import { encodedBytesMax, writeEncoded } from './request-target.ts'
 
-/** A target that was told to expect them must not get a client's own instead. */
-const tlsHeaders = ['x-amzn-tls-version', 'x-amzn-tls-cipher-suite']
-
-/** Room for everything that is added to a client's head. */
-const addedBytesMax = 1024
+/** Room for everything else that is added to a client's head. */
+const addedBytesMax = 2048
 
 export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
   const { head } = exchange
   const listener = exchange.listener!
   const { attributes } = listener.loadBalancer
   const { transformedUri, transformedHost } = exchange
-  const own = exchange.traceId.length + transformedUri.length + transformedHost.length
+  const { requestHeaders } = listener
+  const tls = requestHeaders === null ? null : exchange.client!.tls
+  const certificateBytesMax = tls === null ? 0 : tls.certificateBytesMax
+  const own = exchange.traceId.length + transformedUri.length + transformedHost.length + certificateBytesMax
   out.reserve(head.length * (1 + encodedBytesMax) + own + addedBytesMax)
 
   out.copy(head.bytes, head.methodFrom, head.methodTo)
@@ -44,7 +45,7 @@ export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
     out.ascii('\r\nHost: ')
     out.ascii(hostForTarget(transformedHost || exchange.host, transformedHost || exchange.authority, listener))
   }
-  if (attributes.tlsHeaders) writeTlsHeaders(exchange.client!, out)
+  if (requestHeaders !== null) writeTlsFields(tls, requestHeaders, out, writeLineBehind)
   out.ascii('\r\nX-Amzn-Trace-Id: ')
   out.ascii(exchange.traceId)
   out.ascii(
@@ -97,9 +98,11 @@ export function forwardedFor(exchange: Exchange): string {
   return addresses + clientAddress(exchange.client!, exchange.listener!.loadBalancer.attributes.xffClientPort)
 }
 
-function writeTlsHeaders({ tls }: Client, out: OutBuffer): void {
-  if (tls === null) return
-  out.ascii(`\r\nX-Amzn-Tls-Version: ${tls.protocol}\r\nX-Amzn-Tls-Cipher-Suite: ${tls.cipher}`)
+function writeLineBehind(out: OutBuffer, name: string, value: string): void {
+  out.ascii('\r\n')
+  out.ascii(name)
+  out.ascii(': ')
+  out.ascii(value)
 }
 
 function clientAddress(client: Client, withPort: boolean): string {
@@ -182,7 +185,8 @@ function keepsFolded(exchange: Exchange, head: RequestHead, i: number): boolean 
 }
 
 export function keepsRequestField(exchange: Exchange, head: RequestHead, i: number): boolean {
-  const { attributes } = exchange.listener!.loadBalancer
+  const { loadBalancer, requestHeaders } = exchange.listener!
+  const { attributes } = loadBalancer
   const { meaning } = head
   switch (head.field(i)) {
     case Field.other:
@@ -193,7 +197,7 @@ export function keepsRequestField(exchange: Exchange, head: RequestHead, i: numb
     case Field.setCookie:
     case Field.server:
       if (attributes.dropInvalidHeaderFields && !head.hasPlainNamesOnly && !isPlainName(head, i)) return false
-      if (attributes.tlsHeaders && tlsHeaders.includes(nameOf(head, i))) return false
+      if (requestHeaders?.reserved.has(reservable(nameOf(head, i)))) return false
       return meaning.nominated === null || !meaning.nominated.includes(nameOf(head, i))
     case Field.host:
       return attributes.preserveHostHeader && exchange.transformedHost === ''

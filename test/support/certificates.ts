@@ -1,21 +1,41 @@
 /**
- * Keys and certificates for tests, made on the spot: a test that needs one says so in one line, and none is committed,
- * to expire some day. Made with Node alone, since not every machine has openssl.
+ * Keys, certificates and revocation lists for tests, made on the spot: a test that needs one says so in one line, and
+ * none is committed, to expire some day. Made with Node alone, since not every machine has openssl.
  */
 
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
+import {
+  commonNameOnly,
+  context,
+  derOf,
+  derTrue,
+  extension,
+  integer,
+  oid,
+  pem,
+  sequence,
+  tagged,
+  utcTime,
+} from './der.ts'
+import { type KeyType, madeUpRsaKey, makeKey, type SignatureHash, signed } from './signing.ts'
 
-const keyTypes = ['rsa1024', 'rsa2048', 'rsa3072', 'rsa4096', 'p256', 'p384', 'p521'] as const
-export type KeyType = (typeof keyTypes)[number]
-export type SignatureHash = 'md5' | 'sha1' | 'sha256' | 'sha384' | 'sha512'
+export type { KeyType, SignatureHash } from './signing.ts'
 
 export type CertificateRequest = {
   /** Subject alternative names, DNS names or IP addresses; the first is the common name as well. */
   readonly names: readonly string[]
   readonly keyType: KeyType
+  /** The certificate gets a key of so many bits that is good for nothing, instead of one of the type. */
+  readonly madeUpRsaBits?: number
+  /** It has the key of this one instead. */
+  readonly sameKeyAs?: MadeCertificate
+  /** DER of a SubjectPublicKeyInfo that it has instead. */
+  readonly publicKeyInfo?: Buffer
   /** Of the signature; SHA-256 unless given. */
   readonly hash?: SignatureHash
+  /** RSASSA-PSS instead of the older kind of RSA signatures. */
+  readonly isPss?: boolean
   readonly notBefore?: Date
   /** Before 2050. */
   readonly notAfter?: Date
@@ -25,6 +45,21 @@ export type CertificateRequest = {
   readonly hasCommonNameOnly?: boolean
   /** Whether it may issue others. */
   readonly isAuthority?: boolean
+  readonly pathLength?: number
+  /** First bits: 0x80 digitalSignature, 0x04 keyCertSign, 0x02 cRLSign. */
+  readonly keyUsage?: number
+  /** Dotted. */
+  readonly extendedKeyUsage?: readonly string[]
+  /** DER of a whole name, in place of the common name. */
+  readonly subject?: Buffer
+  /** Two's complement. */
+  readonly serialNumber?: Buffer
+  /** DER of further ones. */
+  readonly extensions?: readonly Buffer[]
+  /** Instead of the usual ones. */
+  readonly hasTheseOnly?: boolean
+  /** 3 unless given; version 1 has no extensions. */
+  readonly version?: 1 | 3
 }
 
 /** PEM, as `Certificate` of the model and the options of `node:tls` have it. */
@@ -34,7 +69,11 @@ export type MadeCertificate = {
   readonly privateKey: string
 }
 
+export const clientAuth = '1.3.6.1.5.5.7.3.2'
+export const serverAuth = '1.3.6.1.5.5.7.3.1'
+
 const made = new Map<string, MadeCertificate>()
+const subjects = new Map<string, Buffer>()
 
 /** The same request gets the same certificate for as long as the process lives: RSA keys take their time. */
 export function makeCertificate(request: CertificateRequest): MadeCertificate {
@@ -47,53 +86,52 @@ export function makeCertificate(request: CertificateRequest): MadeCertificate {
 }
 
 function issue(request: CertificateRequest): MadeCertificate {
-  const { names, keyType, hash = 'sha256', issuer = null, isAuthority = false, hasCommonNameOnly = false } = request
+  const { names, keyType, hash = 'sha256', isPss = false, issuer = null, version = 3 } = request
   const { notBefore = new Date('2020-01-01'), notAfter = new Date('2049-01-01') } = request
-  const { publicKey, privateKey } = makeKey(keyType)
-  const signingKey = issuer === null ? privateKey : createPrivateKey(issuer.privateKey)
-  const algorithm = signatureAlgorithm(signingKey, hash)
-  const subject = distinguishedName(names[0]!)
-  const tbs = sequence(
-    context(0, integer(Buffer.of(2))),
-    integer(Buffer.concat([Buffer.of(1), randomBytes(15)])),
-    algorithm,
-    issuer === null ? subject : subjectOf(issuer),
-    sequence(utcTime(notBefore), utcTime(notAfter)),
-    subject,
-    publicKey.export({ format: 'der', type: 'spki' }),
-    context(3, sequence(...extensions(hasCommonNameOnly ? [] : names, isAuthority))),
+  const key = request.sameKeyAs === undefined ? makeKey(keyType) : keysOf(request.sameKeyAs)
+  const publicKey = request.madeUpRsaBits === undefined ? key.publicKey : madeUpRsaKey(request.madeUpRsaBits)
+  const subject = request.subject ?? commonNameOnly(names[0]!)
+  const der = signed(issuer === null ? key.privateKey : keyOf(issuer), { hash, isPss }, algorithm =>
+    sequence(
+      ...(version === 3 ? [context(0, integer(Buffer.of(2)))] : []),
+      integer(request.serialNumber ?? Buffer.concat([Buffer.of(1), randomBytes(15)])),
+      algorithm,
+      issuer === null ? subject : subjectOf(issuer),
+      sequence(utcTime(notBefore), utcTime(notAfter)),
+      subject,
+      request.publicKeyInfo ?? publicKey.export({ format: 'der', type: 'spki' }),
+      ...(version === 3 ? [context(3, sequence(...extensionsOf(request)))] : []),
+    ),
   )
-  const der = sequence(tbs, algorithm, bitString(sign(hash, tbs, signingKey)))
-  return {
-    certificate: pem(der) + (issuer?.certificate ?? ''),
-    privateKey: privateKey.export({ format: 'pem', type: 'pkcs8' }) as string,
-  }
+  const certificate = pem('CERTIFICATE', der) + (issuer?.certificate ?? '')
+  subjects.set(certificate, subject)
+  return { certificate, privateKey: key.privateKey.export({ format: 'pem', type: 'pkcs8' }) as string }
 }
 
-function makeKey(keyType: KeyType): { publicKey: KeyObject; privateKey: KeyObject } {
-  return keyType.startsWith('rsa')
-    ? generateKeyPairSync('rsa', { modulusLength: Number(keyType.slice(3)) })
-    : generateKeyPairSync('ec', { namedCurve: `P-${keyType.slice(1)}` })
+function keysOf(certificate: MadeCertificate): ReturnType<typeof makeKey> {
+  const privateKey = keyOf(certificate)
+  return { publicKey: createPublicKey(privateKey), privateKey }
 }
 
-const ecdsaOids = { md5: null, sha1: [4, 1], sha256: [4, 3, 2], sha384: [4, 3, 3], sha512: [4, 3, 4] } as const
-const rsaOids = { md5: 4, sha1: 5, sha256: 11, sha384: 12, sha512: 13 } as const
-
-function signatureAlgorithm(key: KeyObject, hash: SignatureHash): Buffer {
-  if (key.asymmetricKeyType === 'rsa') return sequence(oid(1, 2, 840, 113549, 1, 1, rsaOids[hash]), tagged(0x05))
-  const suffix = ecdsaOids[hash]
-  if (suffix === null) throw new Error(`there is no ECDSA signature with ${hash}`)
-  return sequence(oid(1, 2, 840, 10045, ...suffix))
+function keyOf({ privateKey }: MadeCertificate): KeyObject {
+  return createPrivateKey(privateKey)
 }
 
-function extensions(names: readonly string[], isAuthority: boolean): Buffer[] {
-  const constraints = sequence(...(isAuthority ? [tagged(0x01, Buffer.of(0xff))] : []))
-  const all = [sequence(oid(2, 5, 29, 19), tagged(0x01, Buffer.of(0xff)), tagged(0x04, constraints))]
-  if (names.length > 0) {
-    const alternatives = sequence(...names.map(alternativeName))
-    all.push(sequence(oid(2, 5, 29, 17), tagged(0x04, alternatives)))
-  }
-  return all
+function subjectOf({ certificate }: MadeCertificate): Buffer {
+  const subject = subjects.get(certificate)
+  if (subject === undefined) throw new Error('an issuer is made here as well')
+  return subject
+}
+
+function extensionsOf(request: CertificateRequest): Buffer[] {
+  const { names, isAuthority = false, hasCommonNameOnly = false, pathLength, keyUsage, extendedKeyUsage } = request
+  if (request.hasTheseOnly) return [...(request.extensions ?? [])]
+  const length = pathLength === undefined ? [] : [integer(Buffer.of(pathLength))]
+  const all = [extension('2.5.29.19', sequence(...(isAuthority ? [derTrue, ...length] : [])), true)]
+  if (!hasCommonNameOnly) all.push(extension('2.5.29.17', sequence(...names.map(alternativeName))))
+  if (keyUsage !== undefined) all.push(extension('2.5.29.15', tagged(0x03, Buffer.of(0, keyUsage)), true))
+  if (extendedKeyUsage !== undefined) all.push(extension('2.5.29.37', sequence(...extendedKeyUsage.map(oid))))
+  return [...all, ...(request.extensions ?? [])]
 }
 
 function alternativeName(name: string): Buffer {
@@ -102,65 +140,61 @@ function alternativeName(name: string): Buffer {
   return tagged(0x82, Buffer.from(name))
 }
 
-function distinguishedName(commonName: string): Buffer {
-  return sequence(tagged(0x31, sequence(oid(2, 5, 4, 3), tagged(0x0c, Buffer.from(commonName)))))
-}
-
-/** All our names hold a common name and nothing else, so it is found by its identifier. */
-function subjectOf(issuer: MadeCertificate): Buffer {
-  const der = Buffer.from(/-----BEGIN CERTIFICATE-----([^-]*)/.exec(issuer.certificate)?.[1] ?? '', 'base64')
-  const at = der.lastIndexOf(oid(2, 5, 4, 3)) + 5
-  return distinguishedName(String(der.subarray(at + 2, at + 2 + der[at + 1]!)))
-}
-
 /** Its public key, as PEM: to check that a key belongs to a certificate. */
 export function publicKeyOf(certificate: MadeCertificate): string {
-  return createPublicKey(certificate.privateKey).export({ format: 'pem', type: 'spki' }) as string
+  return keysOf(certificate).publicKey.export({ format: 'pem', type: 'spki' }) as string
 }
 
-function pem(der: Buffer): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
+/** The certificate without those above it. */
+export function alone({ certificate }: MadeCertificate): string {
+  return pem('CERTIFICATE', derOf(certificate))
 }
 
-// DER (X.690), as much of it as a certificate needs.
-
-function tagged(tag: number, ...content: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(content)
-  // The shortest form is the only one: some clients hold DER to that.
-  if (body.length < 0x80) return Buffer.concat([Buffer.of(tag, body.length), body])
-  if (body.length < 0x100) return Buffer.concat([Buffer.of(tag, 0x81, body.length), body])
-  return Buffer.concat([Buffer.of(tag, 0x82, body.length >> 8, body.length & 0xff), body])
+export type RevocationListRequest = {
+  readonly issuer: MadeCertificate
+  readonly revoked: readonly (MadeCertificate | Buffer)[]
+  readonly hash?: SignatureHash
+  readonly isPss?: boolean
+  readonly thisUpdate?: Date
+  /** Null: it does not say. */
+  readonly nextUpdate?: Date | null
+  /** DER of them. */
+  readonly extensions?: readonly Buffer[]
+  /** Of every entry. */
+  readonly entryExtensions?: readonly Buffer[]
+  /** Who signs it, if not the issuer that it names. */
+  readonly signer?: MadeCertificate
 }
 
-function sequence(...content: readonly Buffer[]): Buffer {
-  return tagged(0x30, ...content)
+/** PEM. */
+export function makeRevocationList(request: RevocationListRequest): string {
+  const { issuer, revoked, signer = issuer, hash = 'sha256', isPss = false } = request
+  const { thisUpdate = new Date('2025-01-01'), nextUpdate = new Date('2040-01-01') } = request
+  const { extensions = [], entryExtensions = [] } = request
+  const entry = (each: MadeCertificate | Buffer) =>
+    sequence(
+      integer(Buffer.isBuffer(each) ? each : serialNumberOf(each)),
+      utcTime(thisUpdate),
+      ...(entryExtensions.length > 0 ? [sequence(...entryExtensions)] : []),
+    )
+  const der = signed(keyOf(signer), { hash, isPss }, algorithm =>
+    sequence(
+      integer(Buffer.of(1)),
+      algorithm,
+      subjectOf(issuer),
+      utcTime(thisUpdate),
+      ...(nextUpdate === null ? [] : [utcTime(nextUpdate)]),
+      ...(revoked.length > 0 ? [sequence(...revoked.map(entry))] : []),
+      ...(extensions.length > 0 ? [context(0, sequence(...extensions))] : []),
+    ),
+  )
+  return pem('X509 CRL', der)
 }
 
-function context(number: number, content: Buffer): Buffer {
-  return tagged(0xa0 + number, content)
-}
-
-/** @param bytes positive: the first is below 128 */
-function integer(bytes: Buffer): Buffer {
-  return tagged(0x02, bytes)
-}
-
-function bitString(bytes: Buffer): Buffer {
-  return tagged(0x03, Buffer.of(0), bytes)
-}
-
-function utcTime(date: Date): Buffer {
-  const digits = date.toISOString().replace(/[-:T]|\..*/g, '')
-  return tagged(0x17, Buffer.from(`${digits.slice(2)}Z`))
-}
-
-function oid(first: number, second: number, ...others: readonly number[]): Buffer {
-  return tagged(0x06, Buffer.from([first * 40 + second, ...others.flatMap(base128)]))
-}
-
-function base128(value: number): number[] {
-  const bytes = [value & 0x7f]
-  for (let rest = value >> 7; rest > 0; rest >>= 7) bytes.unshift((rest & 0x7f) | 0x80)
-  return bytes
+/** The first integer behind the version. */
+function serialNumberOf({ certificate }: MadeCertificate): Buffer {
+  const der = derOf(certificate)
+  const version = context(0, integer(Buffer.of(2)))
+  const at = der.indexOf(version) + version.length
+  return der.subarray(at + 2, at + 2 + der[at + 1]!)
 }

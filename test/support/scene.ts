@@ -16,6 +16,9 @@ export type SceneOptions = {
   /** The listener is HTTPS and has these; the first is its default. */
   readonly certificates?: readonly MadeCertificate[]
   readonly sslPolicy?: string
+  /** As in a config file. */
+  readonly mutualAuthentication?: unknown
+  readonly trustStores?: readonly unknown[]
   /** The listener's own port. */
   readonly port?: number
   readonly attributes?: Attributes
@@ -34,8 +37,9 @@ export type SceneOptions = {
 export type Address = { readonly id: string; readonly port: number }
 type Attributes = Readonly<Record<string, string>>
 
-function httpsOf({ certificates = [], sslPolicy = 'ELBSecurityPolicy-TLS13-1-2-2021-06' }: SceneOptions) {
-  return { protocol: 'HTTPS', sslPolicy, certificates }
+function httpsOf(options: SceneOptions) {
+  const { certificates = [], sslPolicy = 'ELBSecurityPolicy-TLS13-1-2-2021-06', mutualAuthentication } = options
+  return { protocol: 'HTTPS', sslPolicy, certificates, mutualAuthentication }
 }
 
 export const forwardToApp = { type: 'forward', targetGroup: 'app' }
@@ -108,6 +112,7 @@ export class Scene {
         },
         ...(options.groups ?? []),
       ],
+      trustStores: options.trustStores ?? [],
     })
   }
 

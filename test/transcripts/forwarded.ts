@@ -38,7 +38,7 @@ function exchangeOf(head: RequestHead, desyncMitigationMode: DesyncMitigationMod
     xffClientPort: false,
     dropInvalidHeaderFields: false,
   }
-  const listener = { port: 80, loadBalancer: { dnsName: 'lb.test', attributes } }
+  const listener = { port: 80, requestHeaders: null, loadBalancer: { dnsName: 'lb.test', attributes } }
   const texts = { host: '', authority: '', seenHost: '', seenAuthority: '', traceId: 'Root=1' }
   const client = { isHttp2: false }
   return {

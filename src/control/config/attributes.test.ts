@@ -241,7 +241,11 @@ testRefused([
     'x_amzn_tls_cipher_suite',
   ].map((header): Case => {
     const key = `routing.http.request.${header}.header_name`
-    return [`the name of ${header}`, ofListener(`«${key}: X-A`), `${key} is not supported yet`]
+    return [
+      `the name of ${header}, which HTTP listeners never send`,
+      ofListener(`${key}: «X-A`),
+      `${key} is for HTTPS listeners, and this one is HTTP`,
+    ]
   }),
 ])
 

@@ -8,8 +8,14 @@
  */
 
 import { z } from 'zod'
-import { stickinessSecondsMax } from '../../model/limits.ts'
-import { desyncMitigationModes, loadBalancingAlgorithms } from '../../model/resources.ts'
+import { Field, fieldOf } from '../../http/h1.ts'
+import { requestHeaderNameCharactersMax, stickinessSecondsMax } from '../../model/limits.ts'
+import {
+  defaultRequestHeaderNames,
+  desyncMitigationModes,
+  loadBalancingAlgorithms,
+  type RequestHeaderNames,
+} from '../../model/resources.ts'
 import { limitedText, tokenCharacter, tokenWords } from './values.ts'
 import { mismatch, notYet, orList, shape, show } from './wording.ts'
 
@@ -53,17 +59,19 @@ export const responseHeaders = [
   'x_frame_options',
 ] as const
 
-/** Of `routing.http.request.<header>.header_name`. */
-const tlsHeaders = [
-  'x_amzn_mtls_clientcert_serial_number',
-  'x_amzn_mtls_clientcert_issuer',
-  'x_amzn_mtls_clientcert_subject',
-  'x_amzn_mtls_clientcert_validity',
-  'x_amzn_mtls_clientcert_leaf',
-  'x_amzn_mtls_clientcert',
-  'x_amzn_tls_version',
-  'x_amzn_tls_cipher_suite',
-]
+/** Of `routing.http.request.<header>.header_name`, in the service's order, and what is named by it. */
+export const requestHeaders = {
+  mtlsSerialNumber: 'x_amzn_mtls_clientcert_serial_number',
+  mtlsIssuer: 'x_amzn_mtls_clientcert_issuer',
+  mtlsSubject: 'x_amzn_mtls_clientcert_subject',
+  mtlsValidity: 'x_amzn_mtls_clientcert_validity',
+  mtlsLeaf: 'x_amzn_mtls_clientcert_leaf',
+  mtlsChain: 'x_amzn_mtls_clientcert',
+  tlsVersion: 'x_amzn_tls_version',
+  tlsCipherSuite: 'x_amzn_tls_cipher_suite',
+} as const satisfies Record<keyof RequestHeaderNames, string>
+
+type HeaderNameKey = `routing.http.request.${(typeof requestHeaders)[keyof typeof requestHeaders]}.header_name`
 
 type HeaderValueKey = `routing.http.response.${(typeof responseHeaders)[number]}.header_value`
 
@@ -76,16 +84,30 @@ const headerValue = limitedText(
   "letters, digits, blanks and _ : ; . , \\ / ' ? ! ( ) { } [ ] @ < > = - + * # & ` | ~ ^ %",
 ).default('')
 
-export const ListenerAttributes = shape(
-  {
-    'routing.http.response.server.enabled': flag('true'),
-    ...(Object.fromEntries(
-      responseHeaders.map(header => [`routing.http.response.${header}.header_value`, headerValue]),
-    ) as Record<HeaderValueKey, typeof headerValue>),
-  },
-  // On HTTP listeners they are never sent at all.
-  notYet(...tlsHeaders.map(header => `routing.http.request.${header}.header_name`)),
-)
+function headerName(byDefault: string) {
+  const wording = mustBeText('the name of a header')
+  return limitedText(wording, 1, requestHeaderNameCharactersMax, tokenCharacter, tokenWords)
+    .refine(isFreeName, { error: issue => `must not be ${show(issue.input)}, which means something else to targets` })
+    .default(byDefault)
+}
+
+/** That is neither acted on nor sent by the load balancer. */
+function isFreeName(name: string): boolean {
+  return fieldOf(Buffer.from(name), 0, name.length) === Field.other
+}
+
+export const ListenerAttributes = shape({
+  'routing.http.response.server.enabled': flag('true'),
+  ...(Object.fromEntries(
+    responseHeaders.map(header => [`routing.http.response.${header}.header_value`, headerValue]),
+  ) as Record<HeaderValueKey, typeof headerValue>),
+  ...(Object.fromEntries(
+    Object.entries(requestHeaders).map(([member, header]) => [
+      `routing.http.request.${header}.header_name`,
+      headerName(defaultRequestHeaderNames[member as keyof RequestHeaderNames]),
+    ]),
+  ) as Record<HeaderNameKey, ReturnType<typeof headerName>>),
+})
 
 export const TargetGroupAttributes = shape(
   {

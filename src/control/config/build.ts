@@ -1,6 +1,5 @@
 /** From checked values to resources. Nothing can fail here any more. */
 
-import { createHash } from 'node:crypto'
 import { assertNever } from '../../base/assert.ts'
 import { canonicalAddress } from '../../base/ip-address.ts'
 import {
@@ -14,14 +13,15 @@ import {
 import {
   type Certificate,
   type Condition,
-  defaultRequestHeaderNames,
   type ForwardAction,
   type Listener,
   type ListenerAttributes,
   type ListenerTls,
   type LoadBalancer,
   type LoadBalancerAttributes,
+  type MutualAuthentication,
   noTransforms,
+  type RequestHeaderNames,
   type Resources,
   type RoutingAction,
   type Rule,
@@ -29,12 +29,14 @@ import {
   type TargetGroup,
   type TargetGroupAttributes,
   type Transforms,
+  type TrustStore,
 } from '../../model/resources.ts'
 import { defaultSslPolicy } from '../../model/ssl-policies.ts'
 import { offsetPort } from './address.ts'
-import { responseHeaders } from './attributes.ts'
+import { requestHeaders, responseHeaders } from './attributes.ts'
 import { canonicalCidr } from './cidr.ts'
 import { buildHealthCheck } from './health-check.ts'
+import { idOf } from './ids.ts'
 import type {
   ActionOutput,
   CertificateOutput,
@@ -43,6 +45,7 @@ import type {
   ForwardOutput,
   ListenerOutput,
   LoadBalancerOutput,
+  MutualAuthenticationOutput,
   RuleOutput,
   TargetGroupOutput,
   TransformOutput,
@@ -52,26 +55,19 @@ import type {
 export type CheckedFile = {
   readonly output: ConfigOutput
   readonly findCertificate: (from: CertificateOutput) => Certificate
+  readonly findTrustStore: (name: string) => TrustStore
 }
 
 export function buildResources(files: readonly CheckedFile[], portOffset: number): Resources {
   return {
-    loadBalancers: files.flatMap(({ output, findCertificate }) =>
-      output.loadBalancers.map(each => buildLoadBalancer(each, { portOffset, findCertificate })),
+    loadBalancers: files.flatMap(({ output, ...find }) =>
+      output.loadBalancers.map(each => buildLoadBalancer(each, { portOffset, ...find })),
     ),
     targetGroups: files.flatMap(({ output }) => output.targetGroups.map(buildTargetGroup)),
   }
 }
 
-/**
- * 16 hex digits that follow from what a resource is called, so that ARNs, and with them logs and metrics, stay the
- * same over reloads and restarts.
- */
-function idOf(...names: readonly (string | number)[]): string {
-  return createHash('sha256').update(names.join('/')).digest('hex').slice(0, 16)
-}
-
-type ListenerOptions = Pick<CheckedFile, 'findCertificate'> & { readonly portOffset: number }
+type ListenerOptions = Omit<CheckedFile, 'output'> & { readonly portOffset: number }
 
 function buildLoadBalancer(from: LoadBalancerOutput, options: ListenerOptions): LoadBalancer {
   const { name } = from
@@ -103,12 +99,7 @@ function buildAttributes(from: LoadBalancerOutput['attributes']): LoadBalancerAt
   }
 }
 
-function buildListener(
-  from: ListenerOutput,
-  name: string,
-  loadBalancerId: string,
-  { portOffset, findCertificate }: ListenerOptions,
-): Listener {
+function buildListener(from: ListenerOutput, name: string, loadBalancerId: string, options: ListenerOptions): Listener {
   const { protocol, port } = from
   const id = idOf('listener', name, port)
   const buildRule = ({ priority, conditions, actions, transforms }: RuleOutput): Rule => ({
@@ -121,9 +112,9 @@ function buildListener(
   return {
     arn: listenerArn(name, loadBalancerId, id),
     protocol,
-    tls: protocol === 'HTTPS' ? buildTls(from, findCertificate) : null,
+    tls: protocol === 'HTTPS' ? buildTls(from, options) : null,
     port,
-    bindPort: offsetPort(port, portOffset),
+    bindPort: offsetPort(port, options.portOffset),
     attributes: buildListenerAttributes(from.attributes),
     defaultAction: buildAction(from.defaultActions[0]!),
     rules: from.rules.map(buildRule).sort((one, other) => one.priority - other.priority),
@@ -131,10 +122,27 @@ function buildListener(
 }
 
 function buildTls(
-  { sslPolicy = defaultSslPolicy, certificates = [] }: ListenerOutput,
-  findCertificate: ListenerOptions['findCertificate'],
+  { sslPolicy = defaultSslPolicy, certificates = [], mutualAuthentication = { mode: 'off' } }: ListenerOutput,
+  { findCertificate, findTrustStore }: ListenerOptions,
 ): ListenerTls {
-  return { sslPolicy, certificates: certificates.map(findCertificate), mutualAuthentication: { mode: 'off' } }
+  return {
+    sslPolicy,
+    certificates: certificates.map(findCertificate),
+    mutualAuthentication: buildMutualAuthentication(mutualAuthentication, findTrustStore),
+  }
+}
+
+function buildMutualAuthentication(
+  { mode, trustStore, ignoreClientCertificateExpiry, advertiseTrustStoreCaNames }: MutualAuthenticationOutput,
+  findTrustStore: ListenerOptions['findTrustStore'],
+): MutualAuthentication {
+  if (mode !== 'verify') return { mode }
+  return {
+    mode,
+    trustStore: findTrustStore(trustStore!),
+    ignoreClientCertificateExpiry: ignoreClientCertificateExpiry === true,
+    advertiseTrustStoreCaNames: advertiseTrustStoreCaNames === 'on',
+  }
 }
 
 function buildListenerAttributes(from: ListenerOutput['attributes']): ListenerAttributes {
@@ -145,8 +153,16 @@ function buildListenerAttributes(from: ListenerOutput['attributes']): ListenerAt
   return {
     serverHeader: from['routing.http.response.server.enabled'] === 'true',
     responseHeaders: values.filter(({ value }) => value !== ''),
-    requestHeaderNames: defaultRequestHeaderNames,
+    requestHeaderNames: buildRequestHeaderNames(from),
   }
+}
+
+function buildRequestHeaderNames(from: ListenerOutput['attributes']): RequestHeaderNames {
+  const names = Object.entries(requestHeaders).map(([member, header]) => [
+    member,
+    from[`routing.http.request.${header}.header_name`],
+  ])
+  return Object.fromEntries(names) as RequestHeaderNames
 }
 
 /** `x_frame_options` as `X-Frame-Options`: all that the service knows are written so. */

@@ -63,12 +63,12 @@ export function readPrivateKey(text: string): Readable<KeyObject> {
   }
 }
 
-function refused(problem: string): { readonly value: null; readonly problem: string } {
+export function refused(problem: string): { readonly value: null; readonly problem: string } {
   return { value: null, problem }
 }
 
 /** @returns at least one block */
-function readBlocks(text: string, max: number, labels: readonly string[]): Readable<readonly PemBlock[]> {
+export function readBlocks(text: string, max: number, labels: readonly string[]): Readable<readonly PemBlock[]> {
   const bytes = Buffer.byteLength(text)
   if (bytes > max) return refused(`must be at most ${max} bytes of PEM, not ${bytes}`)
   const blocks = pemBlocks(text)

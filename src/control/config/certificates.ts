@@ -14,8 +14,8 @@ import {
 } from './certificate.ts'
 import type { CertificateDraft, Found, Report } from './draft.ts'
 import type { PemTexts } from './pem.ts'
+import { readPem } from './read-pem.ts'
 import type { CertificateOutput } from './schema.ts'
-import type { Place } from './source.ts'
 
 export class Certificates {
   readonly #pems: PemTexts
@@ -32,10 +32,12 @@ export class Certificates {
 
   /** @returns null when something is missing or wrong with it, which is then reported */
   check({ place, value }: Found<CertificateDraft>, report: Report, warn: Report): Certificate | null {
-    const leaf = this.#read(place.at('certificate'), value.certificate, readLeaf, report)
-    const key = this.#read(place.at('privateKey'), value.privateKey, readPrivateKey, report)
+    const read = <T>(key: keyof CertificateDraft, read: (text: string) => Readable<T>) =>
+      readPem(this.#pems, place.at(key), value[key], { read }, report)
+    const leaf = read('certificate', readLeaf)
+    const key = read('privateKey', readPrivateKey)
     const isChained = 'certificateChain' in value
-    const chain = isChained ? this.#read(place.at('certificateChain'), value.certificateChain, readChain, report) : []
+    const chain = isChained ? read('certificateChain', readChain) : []
     const isKeyOfAnother = leaf !== null && key !== null && !leaf.checkPrivateKey(key)
     if (isKeyOfAnother) {
       report(place.at('privateKey'), `does not belong to the certificate, which is ${nameOf(leaf)}`)
@@ -53,15 +55,6 @@ export class Certificates {
     const certificate = buildCertificate(leaf, chain, key)
     this.#good.set(idOf(place.source.folder, value), certificate)
     return certificate
-  }
-
-  #read<T>(place: Place, given: string | undefined, read: (text: string) => Readable<T>, report: Report): T | null {
-    // The schema has said that it is missing or no text.
-    if (given === undefined || given === '') return null
-    const { text, problem } = this.#pems.find(place.source.folder, given)
-    const readable = problem === null ? read(text) : { value: null, problem }
-    if (readable.problem !== null) report(place, readable.problem)
-    return readable.value
   }
 
   /** One that was checked. */

@@ -4,7 +4,8 @@ import { checkStickyGroups, groupsOf } from './check-forward.ts'
 import { actionsOf } from './check-listener.ts'
 import type { Found, ListenerDraft, Report, TargetGroupDraft } from './draft.ts'
 import type { FoundLoadBalancer, Gathered } from './gather.ts'
-import { nearest } from './nearest.ts'
+import { unknownName } from './nearest.ts'
+import { checkQuota } from './quota.ts'
 import { targetGroupsPerLoadBalancerMax } from './schema.ts'
 import type { Place } from './source.ts'
 
@@ -19,7 +20,7 @@ export function checkReferences(all: Gathered, report: Report, warn: Report): vo
     for (const { place: at, value: name } of actions.flatMap(groupsOf)) {
       const group = groups.get(name)
       if (group === undefined) {
-        report(at, unknownGroup(name, names))
+        report(at, unknownName('target group', name, names))
         continue
       }
       used.add(group)
@@ -57,13 +58,6 @@ function checkProtocolVersions(
   }
 }
 
-function unknownGroup(name: string, names: readonly string[]): string {
-  const meant = nearest(name, names)
-  if (meant !== null) return `names no target group: "${name}"; did you mean "${meant}"?`
-  const known = names.length === 0 ? 'none is defined' : `defined are ${names.join(', ')}`
-  return `names no target group: "${name}"; ${known}`
-}
-
 function checkQuotas(
   { place, listeners }: FoundLoadBalancer,
   groups: readonly Found<TargetGroupDraft>[],
@@ -80,17 +74,4 @@ function checkQuotas(
   if (groups.length > targetGroupsPerLoadBalancerMax) {
     report(place, `uses ${groups.length} target groups, more than the service's ${targetGroupsPerLoadBalancerMax}`)
   }
-}
-
-function checkQuota(
-  place: Place,
-  count: number,
-  quota: keyof Gathered['quotas'],
-  quotas: Gathered['quotas'],
-  report: Report,
-): void {
-  if (count <= quotas[quota]) return
-  const noun = quota.slice(0, quota.indexOf('Per'))
-  const what = noun === 'certificates' ? 'certificates beside the default ones' : noun
-  report(place, `has ${count} ${what}, more than the quota of ${quotas[quota]} (quotas.${quota} raises it)`)
 }

@@ -21,6 +21,11 @@ function certificateFor(name: string): string {
 
 const certificates = `certificates: [${certificateFor('a.example.com')}]`
 
+const requestHeader = (header: string) => `routing.http.request.${header}.header_name`
+const leafKey = requestHeader('x_amzn_mtls_clientcert_leaf')
+const chainKey = requestHeader('x_amzn_mtls_clientcert')
+const subjectKey = requestHeader('x_amzn_mtls_clientcert_subject')
+
 testRefused([
   [
     'an HTTPS listener without a certificate',
@@ -67,10 +72,28 @@ testRefused([
     withHttps(`sslPolicy: «7\n        ${certificates}`),
     'sslPolicy must be the name of a security policy such as ELBSecurityPolicy-2016-08, not 7',
   ],
+  ...[
+    ['X A', 'must not hold " ": allowed are letters, digits and ! # $ % & \' * + - . ^ _ ` | ~'],
+    ['a'.repeat(129), 'must be at most 128 characters, not 129'],
+    ['Content-Length', 'must not be "Content-Length", which means something else to targets'],
+    ['x-forwarded-for', 'must not be "x-forwarded-for", which means something else to targets'],
+    ['Content_Length', 'must not be "Content_Length", which means something else to targets'],
+  ].map(
+    ([name, problem]): Case => [
+      `the header name ${name}`,
+      withHttps(`attributes: { ${leafKey}: «"${name}" }\n        ${certificates}`),
+      `${leafKey} ${problem}`,
+    ],
+  ),
   [
-    'mutual authentication',
-    withHttps(`«mutualAuthentication: { mode: verify }\n        ${certificates}`),
-    'mutualAuthentication is not supported yet',
+    'two headers of one name',
+    withHttps(`attributes: { ${leafKey}: X-A, ${chainKey}: «x-a }\n        ${certificates}`),
+    `${chainKey} must be a name of its own: "x-a" is also that of ${leafKey}`,
+  ],
+  [
+    'a header by the usual name of another',
+    withHttps(`attributes: { ${leafKey}: «X-Amzn-Mtls-Clientcert-Subject }\n        ${certificates}`),
+    `${leafKey} must be a name of its own: "x-amzn-mtls-clientcert-subject" is also that of ${subjectKey}`,
   ],
 ])
 

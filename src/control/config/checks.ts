@@ -7,16 +7,21 @@ import { loadBalancerSlotsMax, targetSlotsMax } from '../../model/limits.ts'
 import type { Certificates } from './certificates.ts'
 import { checkBindings } from './check-bindings.ts'
 import { checkListener } from './check-listener.ts'
+import { checkMutualAuthentication } from './check-mutual-authentication.ts'
 import { checkReferences } from './check-references.ts'
 import { checkTargetGroup } from './check-target-group.ts'
 import type { FileDraft, Found, Report } from './draft.ts'
 import { type Gathered, gather } from './gather.ts'
+import type { TrustStores } from './trust-stores.ts'
 import { checkUnique } from './unique.ts'
+
+/** What keeps what is read from PEM. */
+export type PemStores = { readonly certificates: Certificates; readonly trustStores: TrustStores }
 
 export function checkDrafts(
   files: readonly Found<FileDraft>[],
   portOffset: number,
-  certificates: Certificates,
+  { certificates, trustStores }: PemStores,
   report: Report,
   warn: Report,
 ): void {
@@ -28,8 +33,10 @@ export function checkDrafts(
   }
   checkNames('load balancer', all.loadBalancers, report)
   checkNames('target group', all.targetGroups, report)
+  checkNames('trust store', all.trustStores, report)
   checkBindings(all, portOffset, report)
   checkReferences(all, report, warn)
+  checkMutualAuthentication(all, trustStores, { report, warn })
   checkSlots(all, report)
   if (certificates.hasLocal) checkLocalCertificate(files, all, report, warn)
   warnOfIdle(files, all, warn)

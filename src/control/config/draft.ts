@@ -26,6 +26,8 @@ export type ForwardDraft = Extract<ActionDraft, { readonly type?: 'forward' | un
 export type RedirectDraft = Extract<ActionDraft, { readonly type?: 'redirect' | undefined }>
 export type FixedResponseDraft = Extract<ActionDraft, { readonly type?: 'fixed-response' | undefined }>
 export type TargetGroupDraft = Item<FileDraft['targetGroups']>
+export type TrustStoreDraft = Item<FileDraft['trustStores']>
+export type RevocationListDraft = Item<TrustStoreDraft['revocationLists']>
 
 /** A value and where it is. */
 export type Found<T> = { readonly place: Place; readonly value: T }

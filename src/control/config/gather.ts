@@ -7,6 +7,7 @@ import {
   type ListenerDraft,
   type LoadBalancerDraft,
   type TargetGroupDraft,
+  type TrustStoreDraft,
 } from './draft.ts'
 import { quotaDefaults } from './schema.ts'
 
@@ -15,6 +16,7 @@ export type FoundLoadBalancer = Found<LoadBalancerDraft> & { readonly listeners:
 export type Gathered = {
   readonly loadBalancers: readonly FoundLoadBalancer[]
   readonly targetGroups: readonly Found<TargetGroupDraft>[]
+  readonly trustStores: readonly Found<TrustStoreDraft>[]
   readonly quotas: Readonly<typeof quotaDefaults>
   /** null when the knob is not turned. */
   readonly healthCheckIntervalSecondsMin: number | null
@@ -30,6 +32,7 @@ export function gather(files: readonly Found<FileDraft>[]): Gathered {
       .flatMap(({ place, value }) => itemsOf(place.at('loadBalancers'), value.loadBalancers))
       .map(({ place, value }) => ({ place, value, listeners: itemsOf(place.at('listeners'), value.listeners) })),
     targetGroups: files.flatMap(({ place, value }) => itemsOf(place.at('targetGroups'), value.targetGroups)),
+    trustStores: files.flatMap(({ place, value }) => itemsOf(place.at('trustStores'), value.trustStores)),
     quotas: { ...quotaDefaults, ...Object.fromEntries(quotas) },
     healthCheckIntervalSecondsMin: labs.length > 0 ? Math.min(...labs) : null,
   }

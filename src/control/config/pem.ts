@@ -14,7 +14,10 @@ export type PemText =
   | { readonly text: null; readonly problem: string }
 
 /** @throws the system's error, or one whose message says what is wrong with the file */
-export type ReadPem = (path: string) => string
+export type ReadPem = (path: string, bytesMax: number) => string
+
+/** Of a file, unless something larger is expected: the longest of ACM's three parts, the chain. */
+const usualBytesMax = 2_097_152
 
 /** Reads each file once, so that all of a configuration sees the same text of it. */
 export class PemTexts {
@@ -31,36 +34,33 @@ export class PemTexts {
   }
 
   /** @param folder that a relative path starts from */
-  find(folder: string, pathOrText: string): PemText {
-    if (pathOrText.trimStart().startsWith('-----BEGIN ')) return { text: pathOrText, problem: null }
+  find(folder: string, pathOrText: string, bytesMax: number = usualBytesMax): PemText {
+    if (pathOrText.includes('-----BEGIN ')) return { text: pathOrText, problem: null }
     if (/[\r\n\0]/.test(pathOrText)) {
       return { text: null, problem: 'must be the path of a PEM file, or PEM text, which starts with -----BEGIN' }
     }
     const path = resolve(folder, pathOrText)
     const known = this.#byPath.get(path)
     if (known !== undefined) return known
-    const found = this.#readFile(path)
+    const found = this.#readFile(path, bytesMax)
     this.#byPath.set(path, found)
     return found
   }
 
-  #readFile(path: string): PemText {
+  #readFile(path: string, bytesMax: number): PemText {
     try {
-      return { text: this.#read(path), problem: null }
+      return { text: this.#read(path, bytesMax), problem: null }
     } catch (error) {
       return { text: null, problem: `cannot be read: ${readErrorText(error)}: ${path}` }
     }
   }
 }
 
-/** The longest of ACM's three parts is the chain. */
-const fileBytesMax = 2_097_152
-
-export function readPemFile(path: string): string {
+export function readPemFile(path: string, bytesMax: number): string {
   const stat = statSync(path)
   // Reading a pipe would wait for whoever writes to it.
   if (!stat.isFile() && !stat.isDirectory()) throw new Error('it is not a file')
-  if (stat.size > fileBytesMax) throw new Error(`it has ${stat.size} bytes, too many for PEM`)
+  if (stat.size > bytesMax) throw new Error(`it has ${stat.size} bytes, too many for PEM`)
   return readFileSync(path, 'utf8')
 }
 

@@ -76,8 +76,7 @@ testRefused([
   ],
   [
     'what listeners of the service have besides',
-    listener(`protocol: HTTP, port: 1, defaultActions: [${fixed}], «mutualAuthentication: {}, «tags: []`),
-    'mutualAuthentication is not supported yet',
+    listener(`protocol: HTTP, port: 1, defaultActions: [${fixed}], «tags: []`),
     'tags is not supported yet',
   ],
   [

@@ -7,7 +7,7 @@
 
 import { z } from 'zod'
 import { targetSlotsMax } from '../../model/limits.ts'
-import { protocolVersions } from '../../model/resources.ts'
+import { mutualAuthenticationModes, protocolVersions } from '../../model/resources.ts'
 import { Actions } from './action.ts'
 import { ListenerAttributes, LoadBalancerAttributes, TargetGroupAttributes } from './attributes.ts'
 import { Condition } from './condition.ts'
@@ -44,6 +44,21 @@ const Certificate = shape(
   new Map([['isDefault', 'follows from the order: the first certificate is the default'], ...notYet('certificateArn')]),
 )
 
+const MutualAuthentication = shape(
+  {
+    mode: choice(mutualAuthenticationModes).meta({
+      description: 'passthrough shows targets what clients send, verify checks it before.',
+    }),
+    trustStore: z.string(must('the name of a trust store')).optional(),
+    ignoreClientCertificateExpiry: z.boolean(must('true or false')).optional(),
+    advertiseTrustStoreCaNames: choice(['on', 'off']).optional(),
+  },
+  new Map([
+    ['trustStoreArn', 'is not needed: trustStore names one of trustStores'],
+    ['trustStoreAssociationStatus', 'cannot be set'],
+  ]),
+)
+
 const Listener = shape(
   {
     protocol: choice(['HTTP', 'HTTPS']),
@@ -53,11 +68,12 @@ const Listener = shape(
       .min(1, 'must hold at least one certificate')
       .optional()
       .meta({ description: 'The first is the default; the others are chosen by the name that a client asks for.' }),
+    mutualAuthentication: MutualAuthentication.optional(),
     attributes: ListenerAttributes.prefault({}),
     defaultActions: Actions,
     rules: listOf(Rule, 'rules').default([]),
   },
-  notYet('mutualAuthentication', 'tags'),
+  notYet('tags'),
 )
 
 const loadBalancerNameWording = must(`${nameWording}, and not start with internal-`)
@@ -102,6 +118,32 @@ const TargetGroup = shape(
   notYet('ipAddressType', 'targetControlPort', 'tags', 'vpcId'),
 )
 
+// --- Trust stores ---
+
+const RevocationList = shape({
+  revocationContent: pem.meta({ description: 'One revocation list: a PEM file, relative to this one, or PEM text.' }),
+  revocationType: choice(['CRL']).default('CRL'),
+})
+
+const trustStoreNameWording = must(`${nameWording}, and no two in a row`)
+const insteadOfS3 = 'is not needed: caCertificatesBundle is the path of a PEM file, or PEM text'
+const TrustStore = shape(
+  {
+    name: z.string(trustStoreNameWording).regex(new RegExp(`^(?!.*--)${namePattern}$`), trustStoreNameWording),
+    caCertificatesBundle: pem.meta({
+      description: 'Who vouches for clients: their certificates in a PEM file, relative to this one, or as PEM text.',
+    }),
+    revocationLists: listOf(RevocationList, 'revocation lists').default([]),
+  },
+  new Map([
+    ...['caCertificatesBundleS3Bucket', 'caCertificatesBundleS3Key', 'caCertificatesBundleS3ObjectVersion'].map(
+      (key): [string, string] => [key, insteadOfS3],
+    ),
+    ['revocationContents', 'is revocationLists here, each with its revocationContent'],
+    ...notYet('tags'),
+  ]),
+)
+
 // --- The file ---
 
 const fixedByService = 'is fixed by the service and cannot be adjusted'
@@ -114,8 +156,19 @@ export const quotaDefaults = {
   targetsPerTargetGroup: 1000,
   /** Default certificates do not count. */
   certificatesPerLoadBalancer: 25,
+  trustStores: 20,
+  caCertificatesPerTrustStore: 25,
+  /** Of all its subjects together, in bytes. */
+  caCertificateSubjectSizePerTrustStore: 10_000,
+  revocationListsPerTrustStore: 30,
+  /** Of all its lists together. */
+  revocationEntriesPerTrustStore: 500_000,
 }
 export const targetGroupsPerLoadBalancerMax = 100
+/** Listeners whose mutual authentication verifies. */
+export const verifyListenersPerLoadBalancerMax = 2
+export const caCertificateBytesMax = 16 * 1024
+export const revocationListBytesMax = 50 * 1024 * 1024
 
 const Quotas = shape(
   {
@@ -124,6 +177,14 @@ const Quotas = shape(
     targetsPerLoadBalancer: wholeNumber(1, targetSlotsMax).default(quotaDefaults.targetsPerLoadBalancer),
     targetsPerTargetGroup: wholeNumber(1, targetSlotsMax).default(quotaDefaults.targetsPerTargetGroup),
     certificatesPerLoadBalancer: wholeNumber(1, 1000).default(quotaDefaults.certificatesPerLoadBalancer),
+    trustStores: wholeNumber(1, 1000).default(quotaDefaults.trustStores),
+    caCertificatesPerTrustStore: wholeNumber(1, 1000).default(quotaDefaults.caCertificatesPerTrustStore),
+    // Clients may be told all of them in one message, which has 64 KB.
+    caCertificateSubjectSizePerTrustStore: wholeNumber(1, 60_000).default(
+      quotaDefaults.caCertificateSubjectSizePerTrustStore,
+    ),
+    revocationListsPerTrustStore: wholeNumber(1, 1000).default(quotaDefaults.revocationListsPerTrustStore),
+    revocationEntriesPerTrustStore: wholeNumber(1, 5_000_000).default(quotaDefaults.revocationEntriesPerTrustStore),
   },
   new Map([
     ['targetGroupsPerLoadBalancer', `${fixedByService}: ${targetGroupsPerLoadBalancerMax}`],
@@ -131,6 +192,9 @@ const Quotas = shape(
     ['loadBalancersPerTargetGroup', `${fixedByService}: 1`],
     ['conditionValuesPerRule', `${fixedByService}: 5`],
     ['wildcardsPerRule', `${fixedByService}: 6`],
+    ['verifyListenersPerLoadBalancer', `${fixedByService}: ${verifyListenersPerLoadBalancerMax}`],
+    ['caCertificateSize', `${fixedByService}: ${caCertificateBytesMax} bytes`],
+    ['revocationListFileSize', `${fixedByService}: ${revocationListBytesMax} bytes`],
     ...notYet('loadBalancers', 'targetGroups'),
   ]),
 )
@@ -154,17 +218,15 @@ const Lab = shape({
     .meta({ description: 'How many times as fast time passes, for drills; fixed when the process starts.' }),
 }).meta({ description: 'For tests only: what the real service would refuse.' })
 
-export const ConfigFile = shape(
-  {
-    /** For editors that find the JSON Schema of a JSON file this way. */
-    $schema: z.string(must('the address of a JSON Schema')).optional(),
-    loadBalancers: listOf(LoadBalancer, 'load balancers').default([]),
-    targetGroups: listOf(TargetGroup, 'target groups').default([]),
-    quotas: Quotas.prefault({}),
-    lab: Lab.prefault({}),
-  },
-  notYet('trustStores'),
-)
+export const ConfigFile = shape({
+  /** For editors that find the JSON Schema of a JSON file this way. */
+  $schema: z.string(must('the address of a JSON Schema')).optional(),
+  loadBalancers: listOf(LoadBalancer, 'load balancers').default([]),
+  targetGroups: listOf(TargetGroup, 'target groups').default([]),
+  trustStores: listOf(TrustStore, 'trust stores').default([]),
+  quotas: Quotas.prefault({}),
+  lab: Lab.prefault({}),
+})
 
 /** What a file may say. */
 export type ConfigInput = z.input<typeof ConfigFile>
@@ -178,4 +240,5 @@ export type ConditionOutput = RuleOutput['conditions'][number]
 export type TransformOutput = RuleOutput['transforms'][number]
 export type ActionOutput = ListenerOutput['defaultActions'][number]
 export type ForwardOutput = Extract<ActionOutput, { type: 'forward' }>
+export type MutualAuthenticationOutput = NonNullable<ListenerOutput['mutualAuthentication']>
 export type TargetGroupOutput = ConfigOutput['targetGroups'][number]

@@ -20,6 +20,7 @@ export type Group = {
 const x25519 = { name: 'x25519', number: 29 }
 const p256 = { name: 'secp256r1', number: 23 }
 const p384 = { name: 'secp384r1', number: 24 }
+const p521 = { name: 'secp521r1', number: 25 }
 const hybrids = [
   { name: 'X25519MLKEM768', number: 0x11ec },
   { name: 'SecP256r1MLKEM768', number: 0x11eb },
@@ -43,8 +44,13 @@ const groupsByKind: Readonly<Record<SslPolicyKind, readonly Group[]>> = {
   'rfc9151-interop': [p384, p256],
 }
 
-export function policyOptions(policy: SslPolicy): PolicyOptions {
-  const wanted = groupsByKind[policy.kind]
+/**
+ * @param isMutual clients show certificates. Before TLS 1.3 their keys must be on one of the curves for key exchange,
+ *   and those on P-521 are documented to work; so it is there, behind all others
+ */
+export function policyOptions(policy: SslPolicy, isMutual = false): PolicyOptions {
+  const ofPolicy = groupsByKind[policy.kind]
+  const wanted = isMutual && policy.kind !== 'rfc9151-strict' ? [...ofPolicy, p521] : ofPolicy
   const groups = wanted.filter(isGroupKnown)
   const known = new Set(getCiphers())
   const ciphers = policy.ciphers.filter(name => known.has(name.toLowerCase()))
