@@ -480,6 +480,23 @@ describe('on a stream', () => {
     })
   })
 
+  it('that is gone, padding must still be shorter than the frame', () => {
+    for (const padding of [3, 255]) {
+      holds({
+        bytes: [
+          hello,
+          upload,
+          data(1, 'x'),
+          padded('DATA', 0, 1, 'x', 5),
+          frame('DATA', PADDED, 1, Buffer.of(padding, 0, 0)),
+        ],
+        act: cancelling,
+        events: [`head 1 ${postLine}`, 'error protocolError: padding must be shorter than the frame'],
+        sent: ['RST_STREAM 1 cancel', 'GOAWAY 1 protocolError'],
+      })
+    }
+  })
+
   it('that we have reset, what was on its way is passed over, and its fields are still decoded', () => {
     const indexed = Buffer.concat([Buffer.of(0x40, 1), Buffer.from('a'), Buffer.of(1), Buffer.from('b')])
     holds({

@@ -300,7 +300,7 @@ export class H2Session<User> {
       case Found.head:
         return this.#onFrameHead(frames)
       case Found.piece:
-        return this.#dataStream === null ? null : this.#onDataPiece(this.#dataStream, frames)
+        return this.#onDataPiece(frames)
       default:
         return this.#onFrame(frames)
     }
@@ -317,6 +317,7 @@ export class H2Session<User> {
     if (type > FrameType.continuation) {
       // An extension, to be passed over (RFC 9113, section 5.5).
       this.#dataStream = null
+      this.#dataIsPadded = false
       frames.pass()
       return null
     }
@@ -510,12 +511,13 @@ export class H2Session<User> {
   #beginData(frames: FrameReader): SessionFault | null {
     const { length, flags, streamId } = frames
     this.#dataStream = null
+    this.#dataIsPadded = (flags & Flag.padded) !== 0
+    this.#dataIsEnd = (flags & Flag.endStream) !== 0
+    this.#dataLeft = length
     if (length > this.#receiveWindow) return sessionFaults.windowExceeded
     this.#receiveWindow -= length
     const stream = this.#streams.get(streamId)
     if (stream === undefined || !(this.#isServer || stream.isHeadSent)) return this.#onStrayData(streamId, length)
-    const isPadded = (flags & Flag.padded) !== 0
-    const isEnd = (flags & Flag.endStream) !== 0
     stream.receivedBytes += frameHeadBytes + length
     const breach = this.#breachOfData(stream, length)
     if (breach !== null) {
@@ -525,10 +527,7 @@ export class H2Session<User> {
     stream.receiveWindow -= length
     this.lastActivity = this.now
     this.#dataStream = stream
-    this.#dataLeft = length
-    this.#dataIsEnd = isEnd
-    this.#dataIsPadded = isPadded
-    return isPadded ? null : this.#countData(stream)
+    return this.#dataIsPadded ? null : this.#countData(stream)
   }
 
   #breachOfData(stream: H2Stream<User>, length: number): SessionFault | null {
@@ -554,16 +553,18 @@ export class H2Session<User> {
     return this.#failStream(stream, H2Error.protocolError, lengthText)
   }
 
-  #onDataPiece(stream: H2Stream<User>, frames: FrameReader): SessionFault | null {
+  #onDataPiece(frames: FrameReader): SessionFault | null {
+    let at = frames.from
+    if (this.#dataIsPadded) {
+      const fault = this.#beginPadded(frames.bytes[at++]!)
+      if (fault !== null) return fault
+    }
+    const stream = this.#dataStream
+    if (stream === null) return null
     if (stream.isClosed) {
       this.#giveBack(this.#dataLeft)
       this.#dataStream = null
       return null
-    }
-    let at = frames.from
-    if (this.#dataIsPadded) {
-      const fault = this.#beginPadded(stream, frames.bytes[at++]!)
-      if (fault !== null || this.#dataStream === null) return fault
     }
     const to = Math.min(frames.to, at + this.#dataLeft)
     this.#dataLeft -= to - at
@@ -579,10 +580,16 @@ export class H2Session<User> {
     return null
   }
 
-  #beginPadded(stream: H2Stream<User>, padding: number): SessionFault | null {
+  #beginPadded(padding: number): SessionFault | null {
     this.#dataIsPadded = false
     this.#dataLeft -= 1 + padding
     if (this.#dataLeft < 0) return sessionFaults.padding
+    const stream = this.#dataStream
+    if (stream === null) return null
+    if (stream.isClosed) {
+      this.#giveBack(1 + padding)
+      return null
+    }
     stream.unconsumed += 1 + padding
     this.#consume(stream, 1 + padding)
     return this.#countData(stream)
