@@ -20,7 +20,7 @@ import {
   settings,
   windowUpdate,
 } from '../../../test/support/h2-frames.ts'
-import type { H2Bounds } from './session.ts'
+import type { H2Bounds } from './handler.ts'
 
 function serving(bounds: Partial<H2Bounds> = {}, act?: (recorder: Recorder) => Act): Recorder {
   const recorder = new Recorder('server', act, bounds)

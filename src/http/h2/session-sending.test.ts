@@ -16,7 +16,7 @@ import {
   settings,
   windowUpdate,
 } from '../../../test/support/h2-frames.ts'
-import type { H2Bounds } from './session.ts'
+import type { H2Bounds } from './handler.ts'
 
 /** A session that has begun, with so many requests. */
 function serving(requests: number, bounds: Partial<H2Bounds> = {}): Recorder {

@@ -26,7 +26,7 @@ import {
   u32,
   windowUpdate,
 } from '../../../test/support/h2-frames.ts'
-import type { H2Bounds } from './session.ts'
+import type { H2Bounds } from './handler.ts'
 
 type Case = {
   readonly bytes: readonly Buffer[]

@@ -8,11 +8,11 @@
 
 import { assert } from '../../base/assert.ts'
 import type { ByteWriter } from '../../base/byte-writer.ts'
-import { h2ContinuationsMax } from '../../model/limits.ts'
+import { BlockReader } from './block-reader.ts'
 import { checkRequest, checkResponse, checkTrailers, lengthText } from './check-message.ts'
 import { Closed, ClosedStreams } from './closed-streams.ts'
 import { H2Error } from './errors.ts'
-import { FieldBlock, type FieldBounds } from './field-block.ts'
+import { FieldBlock } from './field-block.ts'
 import { FieldDecoder } from './field-decoder.ts'
 import { Found, FrameReader } from './frame-reader.ts'
 import {
@@ -28,52 +28,11 @@ import {
   Setting,
   windowBytesMax,
 } from './frames.ts'
+import type { H2Bounds, H2Handler } from './handler.ts'
 import { Outbox } from './outbox.ts'
 import { PeerAccount } from './peer-account.ts'
 import { faultOfShape, type SessionFault, sessionFaults } from './session-faults.ts'
 import { H2Stream } from './stream.ts'
-
-export type H2Bounds = FieldBounds & {
-  /** Streams that may be open at once: begun by the peer (server), by us (client; the peer's own bound holds as well). */
-  readonly streamsMax: number
-  /** What the peer may send on a stream before we say `consumed`; at least the protocol's 65,535. */
-  readonly initialWindowBytes: number
-  /** The same for all streams together. */
-  readonly connectionWindowBytes: number
-  /** Compressed bytes of one header block, in all of its frames. */
-  readonly headerBlockBytesMax: number
-  /** While `out` holds this much, DATA is queued. */
-  readonly outBytesMax: number
-}
-
-/** What a session tells its owner. Everything that is handed over is valid until the handler returns. */
-export type H2Handler<User> = {
-  /**
-   * Frames stand ready in `session.out`: the owner sends them soon, once per turn of the event loop is fine. After it
-   * took them it sets `isBlocked`, be it to false again: only then is more written of what waits.
-   */
-  onOutput(): void
-  /**
-   * A request's head, of a new stream (server), or a response's, interim ones too (client). `fields.fault` must be looked
-   * at first: after `malformed` the stream is reset already and `onReset` follows, nothing is to be sent.
-   */
-  onHead(stream: H2Stream<User>, fields: FieldBlock, isEnd: boolean, now: number): void
-  /** Always the end of what the peer says on the stream. They may be `tooLarge`. */
-  onTrailers(stream: H2Stream<User>, fields: FieldBlock, now: number): void
-  /** Any part of the stream's data, without padding. `isEnd` comes with the last, which may be empty. */
-  onData(stream: H2Stream<User>, bytes: Buffer, from: number, to: number, isEnd: boolean, now: number): void
-  /**
-   * The peer has reset the stream, or broke the rules on it (RST_STREAM is on its way, `stream.resetText` says why), or
-   * the session ended. Exactly once per stream, unless that closed normally or was reset by the owner.
-   */
-  onReset(stream: H2Stream<User>, code: number, byPeer: boolean, now: number): void
-  /** All that was queued after `isCongested` is written, END_STREAM included; that may have closed the stream. */
-  onStreamDrained(stream: H2Stream<User>, now: number): void
-  /** Client role: the peer takes no more streams. Those above the last one follow with `onReset(refusedStream)`. */
-  onGoAway(lastStreamId: number, code: number, now: number): void
-  /** The peer broke the rules, or floods us: all streams were told, a GOAWAY stands in `out`, nothing more is read. */
-  onSessionError(code: number, text: string, now: number): void
-}
 
 /** One for all sessions of a thread: handlers do not keep it, and no session reads while another does. */
 const fields = new FieldBlock()
@@ -114,15 +73,7 @@ export class H2Session<User> {
   #receiveWindow: number
   /** Consumed bytes of the connection that the peer has not been told of. */
   #credit = 0
-  /** The stream whose header block is not complete, or 0, and what came of it. */
-  #blockStreamId = 0
-  #block: Buffer | null = null
-  #blockSize = 0
-  #blockIsEnd = false
-  #blockDependsOnItself = false
-  /** Its frames, and their bytes with all that belongs to them. */
-  #blockFrames = 0
-  #blockFrameBytes = 0
+  readonly #block: BlockReader
   /** Of the DATA frame that is being read; null: what comes of the payload is of no interest. */
   #dataStream: H2Stream<User> | null = null
   /** Data that is still to come, and padding before its length is known. */
@@ -137,6 +88,7 @@ export class H2Session<User> {
     this.#handler = handler
     this.#bounds = bounds
     this.#outbox = new Outbox(bounds.outBytesMax)
+    this.#block = new BlockReader(bounds.headerBlockBytesMax)
     this.#prefaceAt = this.#isServer ? 0 : preface.length
     this.#lastStreamId = this.#isServer ? 0 : -1
     this.#receiveWindow = bounds.connectionWindowBytes
@@ -330,11 +282,11 @@ export class H2Session<User> {
   }
 
   #faultOfOrder(type: number, flags: number, streamId: number): SessionFault | null {
-    if (this.#blockStreamId !== 0) {
-      if (type === FrameType.continuation && streamId === this.#blockStreamId) return null
-      return sessionFaults.interleaved
+    const isContinuation = type === FrameType.continuation
+    if (this.#block.isOpen) {
+      return isContinuation && streamId === this.#block.streamId ? null : sessionFaults.interleaved
     }
-    if (type === FrameType.continuation) return sessionFaults.continuation
+    if (isContinuation) return sessionFaults.continuation
     if (this.#hasSettings) return null
     if (type !== FrameType.settings || (flags & Flag.ack) !== 0) return sessionFaults.settingsFirst
     this.#hasSettings = true
@@ -346,9 +298,9 @@ export class H2Session<User> {
     const { bytes, from, to, flags, streamId } = frames
     switch (frames.type) {
       case FrameType.headers:
-        return this.#onHeaders(frames)
+        return this.#block.begin(frames) ?? this.#onBlock(this.#block)
       case FrameType.continuation:
-        return this.#addToBlock(frames, from, to)
+        return this.#block.add(frames, from, to) ?? this.#onBlock(this.#block)
       case FrameType.priority:
         // Priorities have no effect (RFC 9113, section 5.3).
         return readUint31(bytes, from) === streamId ? sessionFaults.selfDependency : null
@@ -365,57 +317,17 @@ export class H2Session<User> {
     }
   }
 
-  #onHeaders(frames: FrameReader): SessionFault | null {
-    const { bytes, flags, streamId } = frames
-    let at = frames.from
-    let end = frames.to
-    if ((flags & Flag.padded) !== 0) end -= bytes[at++]!
-    let dependsOnItself = false
-    if ((flags & Flag.priority) !== 0) {
-      dependsOnItself = readUint31(bytes, at) === streamId
-      at += 5
-    }
-    if (at > end) return sessionFaults.padding
-    this.#blockStreamId = streamId
-    this.#blockIsEnd = (flags & Flag.endStream) !== 0
-    this.#blockDependsOnItself = dependsOnItself
-    this.#blockFrames = 0
-    this.#blockFrameBytes = 0
-    return this.#addToBlock(frames, at, end)
-  }
-
-  /** A block that is complete at once is decoded where it stands. */
-  #addToBlock(frames: FrameReader, from: number, to: number): SessionFault | null {
-    const { bytes } = frames
-    const isComplete = (frames.flags & Flag.endHeaders) !== 0
-    this.#blockFrameBytes += frameHeadBytes + frames.length
-    if (++this.#blockFrames > 1 + h2ContinuationsMax) return sessionFaults.blockFrames
-    if (this.#blockSize + to - from > this.#bounds.headerBlockBytesMax) return sessionFaults.blockBytes
-    if (isComplete && this.#block === null) return this.#onBlock(bytes, from, to)
-    const size = this.#blockSize + to - from
-    if (this.#block === null || this.#block.length < size) {
-      const larger = Buffer.allocUnsafeSlow(2 * size)
-      this.#block?.copy(larger, 0, 0, this.#blockSize)
-      this.#block = larger
-    }
-    bytes.copy(this.#block, this.#blockSize, from, to)
-    this.#blockSize = size
-    if (!isComplete) return null
-    const block = this.#block
-    this.#block = null
-    this.#blockSize = 0
-    return this.#onBlock(block, 0, size)
-  }
-
-  #onBlock(bytes: Buffer, from: number, to: number): SessionFault | null {
-    const id = this.#blockStreamId
-    this.#blockStreamId = 0
-    if (!this.#decoder.decode(bytes, from, to, fields, this.#bounds)) return sessionFaults.compression
+  #onBlock(block: BlockReader): SessionFault | null {
+    if (block.isOpen) return null
+    const { streamId: id, bytes, from, to } = block
+    const isValid = this.#decoder.decode(bytes, from, to, fields, this.#bounds)
+    block.release()
+    if (!isValid) return sessionFaults.compression
     this.lastActivity = this.now
     const stream = this.#streams.get(id)
     if (stream === undefined) return this.#isServer ? this.#onRequest(id, to - from) : this.#onStrayHead(id)
     if (!this.#isServer && !stream.isHeadSent) return sessionFaults.idleStream
-    stream.receivedBytes += this.#blockFrameBytes
+    stream.receivedBytes += this.#block.frameBytes
     if (stream.hasEnded)
       return this.#failStream(stream, H2Error.streamClosed, 'nothing must follow the end of a stream')
     this.#account.credit(to - from)
@@ -438,14 +350,14 @@ export class H2Session<User> {
     this.#account.credit(blockSize)
     this.#lastTakenId = id
     const stream = this.#addStream(id)
-    stream.receivedBytes = this.#blockFrameBytes
+    stream.receivedBytes = this.#block.frameBytes
     stream.hasHead = true
-    checkRequest(fields, this.#blockIsEnd)
+    checkRequest(fields, this.#block.isEnd)
     return this.#tellHead(stream, fields.contentLength)
   }
 
   #onResponse(stream: H2Stream<User>): SessionFault | null {
-    const isEnd = this.#blockIsEnd
+    const isEnd = this.#block.isEnd
     const status = checkResponse(fields, isEnd)
     stream.hasHead = status === -1 || status >= 200
     // These have no data, and may say how much another answer would have (RFC 9110, section 8.6).
@@ -456,8 +368,8 @@ export class H2Session<User> {
   }
 
   #tellHead(stream: H2Stream<User>, contentLength: number): SessionFault | null {
-    const isEnd = this.#blockIsEnd
-    if (this.#blockDependsOnItself) fields.fail(sessionFaults.selfDependency.text)
+    const isEnd = this.#block.isEnd
+    if (this.#block.dependsOnItself) fields.fail(sessionFaults.selfDependency.text)
     if (fields.fault === 'malformed') {
       this.#refuse(stream, H2Error.protocolError, fields.faultText)
       this.#handler.onHead(stream, fields, isEnd, this.now)
@@ -473,7 +385,7 @@ export class H2Session<User> {
 
   #onTrailers(stream: H2Stream<User>): SessionFault | null {
     checkTrailers(fields)
-    if (!this.#blockIsEnd) fields.fail('a second head must end the stream')
+    if (!this.#block.isEnd) fields.fail('a second head must end the stream')
     if (stream.contentLeft > 0) fields.fail(lengthText)
     if (fields.fault === 'malformed') return this.#failStream(stream, H2Error.protocolError, fields.faultText)
     stream.hasEnded = true
