@@ -1,9 +1,9 @@
 /** Puts the header block of one head together from its HEADERS and CONTINUATION frames (RFC 9113, section 4.3). */
 
 import { h2ContinuationsMax } from '../../model/limits.ts'
+import { type H2Fault, h2Faults } from './faults.ts'
 import type { FrameReader } from './frame-reader.ts'
 import { Flag, frameHeadBytes, readUint31 } from './frames.ts'
-import { type SessionFault, sessionFaults } from './session-faults.ts'
 
 const none: Buffer = Buffer.alloc(0)
 
@@ -31,7 +31,7 @@ export class BlockReader {
   }
 
   /** Takes a HEADERS frame. */
-  begin(frames: FrameReader): SessionFault | null {
+  begin(frames: FrameReader): H2Fault | null {
     const { bytes, flags, streamId } = frames
     let at = frames.from
     let end = frames.to
@@ -41,7 +41,7 @@ export class BlockReader {
       this.dependsOnItself = readUint31(bytes, at) === streamId
       at += 5
     }
-    if (at > end) return sessionFaults.padding
+    if (at > end) return h2Faults.padding
     this.streamId = streamId
     this.isEnd = (flags & Flag.endStream) !== 0
     this.frameBytes = 0
@@ -50,12 +50,12 @@ export class BlockReader {
   }
 
   /** Takes what a frame holds of the block. One that is complete at once stays where it is. */
-  add(frames: FrameReader, from: number, to: number): SessionFault | null {
+  add(frames: FrameReader, from: number, to: number): H2Fault | null {
     const size = this.#size + to - from
     this.frameBytes += frameHeadBytes + frames.length
     this.isOpen = (frames.flags & Flag.endHeaders) === 0
-    if (++this.#frames > 1 + h2ContinuationsMax) return sessionFaults.blockFrames
-    if (size > this.#bytesMax) return sessionFaults.blockBytes
+    if (++this.#frames > 1 + h2ContinuationsMax) return h2Faults.blockFrames
+    if (size > this.#bytesMax) return h2Faults.blockBytes
     if (this.isOpen || this.#size > 0) this.#hold(frames.bytes, from, to)
     const isHeld = this.#size > 0
     this.bytes = isHeld ? this.#held : frames.bytes

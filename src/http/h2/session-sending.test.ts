@@ -115,6 +115,12 @@ describe('a response', () => {
     }
   })
 
+  it('has no head behind data that waits', () => {
+    const recorder = serving(1)
+    recorder.sendData(1, Buffer.alloc(70_000))
+    assert.throws(() => recorder.send(1, ok), /only trailers follow data/)
+  })
+
   it('to a client with a smaller table says once that none is used, with the next fields that leave', () => {
     const recorder = serving(2)
     const sizeOfHead = (id: number) => {

@@ -12,6 +12,7 @@ import { BlockReader } from './block-reader.ts'
 import { checkRequest, checkResponse, checkTrailers, lengthText } from './check-message.ts'
 import { Closed, ClosedStreams } from './closed-streams.ts'
 import { H2Error } from './errors.ts'
+import { faultOfShape, type H2Fault, h2Faults } from './faults.ts'
 import { FieldBlock } from './field-block.ts'
 import { FieldDecoder } from './field-decoder.ts'
 import { Found, FrameReader } from './frame-reader.ts'
@@ -31,7 +32,6 @@ import {
 import type { H2Bounds, H2Handler } from './handler.ts'
 import { Outbox } from './outbox.ts'
 import { PeerAccount } from './peer-account.ts'
-import { faultOfShape, type SessionFault, sessionFaults } from './session-faults.ts'
 import { H2Stream } from './stream.ts'
 
 /** One for all sessions of a thread: handlers do not keep it, and no session reads while another does. */
@@ -229,7 +229,7 @@ export class H2Session<User> {
     let at = from
     while (at < to && this.#prefaceAt < preface.length) {
       if (bytes[at++] === preface[this.#prefaceAt++]) continue
-      this.#fail(sessionFaults.preface)
+      this.#fail(h2Faults.preface)
       break
     }
     return at
@@ -247,7 +247,7 @@ export class H2Session<User> {
     }
   }
 
-  #takeFound(frames: FrameReader): SessionFault | null {
+  #takeFound(frames: FrameReader): H2Fault | null {
     switch (frames.found) {
       case Found.head:
         return this.#onFrameHead(frames)
@@ -258,14 +258,14 @@ export class H2Session<User> {
     }
   }
 
-  #onFrameHead(frames: FrameReader): SessionFault | null {
+  #onFrameHead(frames: FrameReader): H2Fault | null {
     const { length, type, flags, streamId } = frames
     const shapeFault = faultOfShape(type, flags, length, streamId)
     if (shapeFault !== null) return shapeFault
     const orderFault = this.#faultOfOrder(type, flags, streamId)
     if (orderFault !== null) return orderFault
     this.#account.receive(frameHeadBytes + length)
-    if (this.#account.isFlood(this.#outbox.dataBytes)) return sessionFaults.overhead
+    if (this.#account.isFlood(this.#outbox.dataBytes)) return h2Faults.overhead
     if (type > FrameType.continuation) {
       // An extension, to be passed over (RFC 9113, section 5.5).
       this.#dataStream = null
@@ -281,20 +281,20 @@ export class H2Session<User> {
     return null
   }
 
-  #faultOfOrder(type: number, flags: number, streamId: number): SessionFault | null {
+  #faultOfOrder(type: number, flags: number, streamId: number): H2Fault | null {
     const isContinuation = type === FrameType.continuation
     if (this.#block.isOpen) {
-      return isContinuation && streamId === this.#block.streamId ? null : sessionFaults.interleaved
+      return isContinuation && streamId === this.#block.streamId ? null : h2Faults.interleaved
     }
-    if (isContinuation) return sessionFaults.continuation
+    if (isContinuation) return h2Faults.continuation
     if (this.#hasSettings) return null
-    if (type !== FrameType.settings || (flags & Flag.ack) !== 0) return sessionFaults.settingsFirst
+    if (type !== FrameType.settings || (flags & Flag.ack) !== 0) return h2Faults.settingsFirst
     this.#hasSettings = true
     return null
   }
 
   /** A frame that is whole. */
-  #onFrame(frames: FrameReader): SessionFault | null {
+  #onFrame(frames: FrameReader): H2Fault | null {
     const { bytes, from, to, flags, streamId } = frames
     switch (frames.type) {
       case FrameType.headers:
@@ -303,7 +303,7 @@ export class H2Session<User> {
         return this.#block.add(frames, from, to) ?? this.#onBlock(this.#block)
       case FrameType.priority:
         // Priorities have no effect (RFC 9113, section 5.3).
-        return readUint31(bytes, from) === streamId ? sessionFaults.selfDependency : null
+        return readUint31(bytes, from) === streamId ? h2Faults.selfDependency : null
       case FrameType.rstStream:
         return this.#onRstStream(streamId, readUint32(bytes, from))
       case FrameType.settings:
@@ -317,25 +317,24 @@ export class H2Session<User> {
     }
   }
 
-  #onBlock(block: BlockReader): SessionFault | null {
+  #onBlock(block: BlockReader): H2Fault | null {
     if (block.isOpen) return null
     const { streamId: id, bytes, from, to } = block
     const isValid = this.#decoder.decode(bytes, from, to, fields, this.#bounds)
     block.release()
-    if (!isValid) return sessionFaults.compression
+    if (!isValid) return h2Faults.compression
     this.lastActivity = this.now
     const stream = this.#streams.get(id)
     if (stream === undefined) return this.#isServer ? this.#onRequest(id, to - from) : this.#onStrayHead(id)
-    if (!this.#isServer && !stream.isHeadSent) return sessionFaults.idleStream
+    if (!this.#isServer && !stream.isHeadSent) return h2Faults.idleStream
     stream.receivedBytes += this.#block.frameBytes
-    if (stream.hasEnded)
-      return this.#failStream(stream, H2Error.streamClosed, 'nothing must follow the end of a stream')
+    if (stream.hasEnded) return this.#failStream(stream, h2Faults.closedStream)
     this.#account.credit(to - from)
     return stream.hasHead ? this.#onTrailers(stream) : this.#onResponse(stream)
   }
 
-  #onRequest(id: number, blockSize: number): SessionFault | null {
-    if (id % 2 === 0) return sessionFaults.streamId
+  #onRequest(id: number, blockSize: number): H2Fault | null {
+    if (id % 2 === 0) return h2Faults.streamId
     if (id <= this.#lastStreamId) return this.#onStrayHead(id)
     this.#lastStreamId = id
     if (this.isGoingAway) {
@@ -356,7 +355,7 @@ export class H2Session<User> {
     return this.#tellHead(stream, fields.contentLength)
   }
 
-  #onResponse(stream: H2Stream<User>): SessionFault | null {
+  #onResponse(stream: H2Stream<User>): H2Fault | null {
     const isEnd = this.#block.isEnd
     const status = checkResponse(fields, isEnd)
     stream.hasHead = status === -1 || status >= 200
@@ -367,11 +366,11 @@ export class H2Session<User> {
     return this.#tellHead(stream, contentLength)
   }
 
-  #tellHead(stream: H2Stream<User>, contentLength: number): SessionFault | null {
+  #tellHead(stream: H2Stream<User>, contentLength: number): H2Fault | null {
     const isEnd = this.#block.isEnd
-    if (this.#block.dependsOnItself) fields.fail(sessionFaults.selfDependency.text)
+    if (this.#block.dependsOnItself) fields.fail(h2Faults.selfDependency.text)
     if (fields.fault === 'malformed') {
-      this.#refuse(stream, H2Error.protocolError, fields.faultText)
+      this.#refuse(stream, malformed(fields.faultText))
       this.#handler.onHead(stream, fields, isEnd, this.now)
       this.#handler.onReset(stream, H2Error.protocolError, false, this.now)
       return this.#spendReset()
@@ -383,11 +382,11 @@ export class H2Session<User> {
     return null
   }
 
-  #onTrailers(stream: H2Stream<User>): SessionFault | null {
+  #onTrailers(stream: H2Stream<User>): H2Fault | null {
     checkTrailers(fields)
     if (!this.#block.isEnd) fields.fail('a second head must end the stream')
     if (stream.contentLeft > 0) fields.fail(lengthText)
-    if (fields.fault === 'malformed') return this.#failStream(stream, H2Error.protocolError, fields.faultText)
+    if (fields.fault === 'malformed') return this.#failStream(stream, malformed(fields.faultText))
     stream.hasEnded = true
     this.#handler.onTrailers(stream, fields, this.now)
     this.#closeIfDone(stream)
@@ -395,22 +394,22 @@ export class H2Session<User> {
   }
 
   /** A head on a stream that is not open, and not for opening. */
-  #onStrayHead(id: number): SessionFault | null {
-    if (this.#isIdle(id)) return sessionFaults.idleStream
+  #onStrayHead(id: number): H2Fault | null {
+    if (this.#isIdle(id)) return h2Faults.idleStream
     switch (this.#closed.of(id)) {
       case Closed.byUs:
         return null
       case Closed.byPeer:
         return this.#answerStray(id)
       case Closed.ended:
-        return sessionFaults.closedStream
+        return h2Faults.closedStream
       default:
         // A client's head must be of a new stream; a target's may have been long on its way.
-        return this.#isServer ? sessionFaults.streamId : null
+        return this.#isServer ? h2Faults.streamId : null
     }
   }
 
-  #answerStray(id: number): SessionFault | null {
+  #answerStray(id: number): H2Fault | null {
     this.#outbox.writeWord(FrameType.rstStream, id, H2Error.streamClosed)
     return this.#spendReply()
   }
@@ -420,13 +419,13 @@ export class H2Session<User> {
     return id % 2 === 0 || id > this.#lastStreamId
   }
 
-  #beginData(frames: FrameReader): SessionFault | null {
+  #beginData(frames: FrameReader): H2Fault | null {
     const { length, flags, streamId } = frames
     this.#dataStream = null
     this.#dataIsPadded = (flags & Flag.padded) !== 0
     this.#dataIsEnd = (flags & Flag.endStream) !== 0
     this.#dataLeft = length
-    if (length > this.#receiveWindow) return sessionFaults.windowExceeded
+    if (length > this.#receiveWindow) return h2Faults.windowExceeded
     this.#receiveWindow -= length
     const stream = this.#streams.get(streamId)
     if (stream === undefined || !(this.#isServer || stream.isHeadSent)) return this.#onStrayData(streamId, length)
@@ -434,7 +433,7 @@ export class H2Session<User> {
     const breach = this.#breachOfData(stream, length)
     if (breach !== null) {
       this.#giveBack(length)
-      return this.#failStream(stream, breach.code, breach.text)
+      return this.#failStream(stream, breach)
     }
     stream.receiveWindow -= length
     this.lastActivity = this.now
@@ -442,30 +441,30 @@ export class H2Session<User> {
     return this.#dataIsPadded ? null : this.#countData(stream)
   }
 
-  #breachOfData(stream: H2Stream<User>, length: number): SessionFault | null {
-    if (stream.hasEnded) return sessionFaults.closedStream
-    if (!stream.hasHead) return sessionFaults.idleStream
-    return length > stream.receiveWindow ? streamWindowExceeded : null
+  #breachOfData(stream: H2Stream<User>, length: number): H2Fault | null {
+    if (stream.hasEnded) return h2Faults.closedStream
+    if (!stream.hasHead) return h2Faults.idleStream
+    return length > stream.receiveWindow ? h2Faults.streamWindowExceeded : null
   }
 
-  #onStrayData(id: number, length: number): SessionFault | null {
-    if (this.#isIdle(id) || this.#streams.has(id)) return sessionFaults.idleStream
+  #onStrayData(id: number, length: number): H2Fault | null {
+    if (this.#isIdle(id) || this.#streams.has(id)) return h2Faults.idleStream
     this.#giveBack(length)
     return this.#closed.of(id) === Closed.byUs ? null : this.#answerStray(id)
   }
 
   /** Holds the length of a frame's data, which is known, against what the head said. */
-  #countData(stream: H2Stream<User>): SessionFault | null {
+  #countData(stream: H2Stream<User>): H2Fault | null {
     this.#account.credit(this.#dataLeft)
     if (stream.contentLeft === -1) return null
     stream.contentLeft -= this.#dataLeft
     if (stream.contentLeft >= 0 && !(this.#dataIsEnd && stream.contentLeft > 0)) return null
     this.#giveBack(this.#dataLeft)
     this.#dataStream = null
-    return this.#failStream(stream, H2Error.protocolError, lengthText)
+    return this.#failStream(stream, malformed(lengthText))
   }
 
-  #onDataPiece(frames: FrameReader): SessionFault | null {
+  #onDataPiece(frames: FrameReader): H2Fault | null {
     let at = frames.from
     if (this.#dataIsPadded) {
       const fault = this.#beginPadded(frames.bytes[at++]!)
@@ -492,10 +491,10 @@ export class H2Session<User> {
     return null
   }
 
-  #beginPadded(padding: number): SessionFault | null {
+  #beginPadded(padding: number): H2Fault | null {
     this.#dataIsPadded = false
     this.#dataLeft -= 1 + padding
-    if (this.#dataLeft < 0) return sessionFaults.padding
+    if (this.#dataLeft < 0) return h2Faults.padding
     const stream = this.#dataStream
     if (stream === null) return null
     if (stream.isClosed) {
@@ -527,16 +526,16 @@ export class H2Session<User> {
     this.#credit = 0
   }
 
-  #onRstStream(id: number, code: number): SessionFault | null {
+  #onRstStream(id: number, code: number): H2Fault | null {
     const stream = this.#streams.get(id)
-    if (stream === undefined) return this.#isIdle(id) ? sessionFaults.idleStream : null
-    if (!this.#isServer && !stream.isHeadSent) return sessionFaults.idleStream
+    if (stream === undefined) return this.#isIdle(id) ? h2Faults.idleStream : null
+    if (!this.#isServer && !stream.isHeadSent) return h2Faults.idleStream
     this.#close(stream, Closed.byPeer)
     this.#handler.onReset(stream, code, true, this.now)
     return this.#spendReset()
   }
 
-  #onSettings(bytes: Buffer, from: number, to: number): SessionFault | null {
+  #onSettings(bytes: Buffer, from: number, to: number): H2Fault | null {
     let sendWindow = this.#sendWindow
     for (let at = from; at < to; at += 6) {
       const value = readUint32(bytes, at + 2)
@@ -545,17 +544,17 @@ export class H2Session<User> {
           this.#outbox.limitTable(value)
           break
         case Setting.enablePush:
-          if (value > (this.#isServer ? 1 : 0)) return sessionFaults.setting
+          if (value > (this.#isServer ? 1 : 0)) return h2Faults.setting
           break
         case Setting.maxConcurrentStreams:
           this.peerMaxConcurrentStreams = value
           break
         case Setting.initialWindowSize:
-          if (value > windowBytesMax) return sessionFaults.windowSize
+          if (value > windowBytesMax) return h2Faults.windowSize
           sendWindow = value
           break
         case Setting.maxFrameSize:
-          if (value < framePayloadMax || value > maxFrameSizeMax) return sessionFaults.setting
+          if (value < framePayloadMax || value > maxFrameSizeMax) return h2Faults.setting
       }
     }
     this.#outbox.writeSettingsAck()
@@ -563,23 +562,23 @@ export class H2Session<User> {
   }
 
   /** All streams have had the old value to begin with, and may come to less than nothing (RFC 9113, section 6.9.2). */
-  #changeSendWindows(size: number): SessionFault | null {
+  #changeSendWindows(size: number): H2Fault | null {
     const change = size - this.#sendWindow
     this.#sendWindow = size
     if (change === 0) return null
     for (const stream of this.#streams.values()) {
       stream.sendWindow += change
-      if (stream.sendWindow > windowBytesMax) return sessionFaults.windowSize
+      if (stream.sendWindow > windowBytesMax) return h2Faults.windowSize
     }
     return null
   }
 
-  #onPing(bytes: Buffer, from: number, to: number): SessionFault | null {
+  #onPing(bytes: Buffer, from: number, to: number): H2Fault | null {
     this.#outbox.writePingAck(bytes, from, to)
     return this.#spendReply()
   }
 
-  #onGoAway(lastStreamId: number, code: number): SessionFault | null {
+  #onGoAway(lastStreamId: number, code: number): H2Fault | null {
     // A client that says it goes only says that it takes no pushed streams.
     if (this.#isServer) return null
     this.isGoingAway = true
@@ -592,37 +591,35 @@ export class H2Session<User> {
     return null
   }
 
-  #onWindowUpdate(id: number, increment: number): SessionFault | null {
+  #onWindowUpdate(id: number, increment: number): H2Fault | null {
     if (id === 0) {
-      if (increment === 0) return sessionFaults.windowIncrement
-      return this.#outbox.widen(increment) ? null : sessionFaults.windowSize
+      if (increment === 0) return h2Faults.windowIncrement
+      return this.#outbox.widen(increment) ? null : h2Faults.windowSize
     }
     const stream = this.#streams.get(id)
-    if (stream === undefined) return this.#isIdle(id) ? sessionFaults.idleStream : null
-    const { windowIncrement, windowSize } = sessionFaults
-    if (increment === 0) return this.#failStream(stream, windowIncrement.code, windowIncrement.text)
+    if (stream === undefined) return this.#isIdle(id) ? h2Faults.idleStream : null
+    if (increment === 0) return this.#failStream(stream, h2Faults.windowIncrement)
     stream.sendWindow += increment
-    if (stream.sendWindow <= windowBytesMax) return null
-    return this.#failStream(stream, windowSize.code, windowSize.text)
+    return stream.sendWindow <= windowBytesMax ? null : this.#failStream(stream, h2Faults.windowSize)
   }
 
-  #spendReset(): SessionFault | null {
+  #spendReset(): H2Fault | null {
     // A target resets no more than we have opened.
-    return !this.#isServer || this.#account.spendReset(this.now) ? null : sessionFaults.resets
+    return !this.#isServer || this.#account.spendReset(this.now) ? null : h2Faults.resets
   }
 
-  #spendReply(): SessionFault | null {
-    return !this.isBlocked || this.#account.spendReply() ? null : sessionFaults.replies
+  #spendReply(): H2Fault | null {
+    return !this.isBlocked || this.#account.spendReply() ? null : h2Faults.replies
   }
 
-  /** The peer broke the rules on the stream. */
-  #failStream(stream: H2Stream<User>, code: number, text: string): SessionFault | null {
-    this.#refuse(stream, code, text)
-    this.#handler.onReset(stream, code, false, this.now)
+  /** The peer broke the rules on the stream: the others go on, unless that happens too often. */
+  #failStream(stream: H2Stream<User>, fault: H2Fault): H2Fault | null {
+    this.#refuse(stream, fault)
+    this.#handler.onReset(stream, fault.code, false, this.now)
     return this.#spendReset()
   }
 
-  #refuse(stream: H2Stream<User>, code: number, text: string): void {
+  #refuse(stream: H2Stream<User>, { code, text }: H2Fault): void {
     stream.resetText = text
     this.#outbox.writeWord(FrameType.rstStream, stream.id, code)
     this.#close(stream, Closed.byUs)
@@ -641,7 +638,7 @@ export class H2Session<User> {
     stream.unconsumed = 0
   }
 
-  #fail(fault: SessionFault): void {
+  #fail(fault: H2Fault): void {
     this.#prepare()
     this.#outbox.writeGoAway(this.#lastTakenId, fault.code)
     this.#isOver = true
@@ -677,8 +674,7 @@ export class H2Session<User> {
   }
 }
 
-/** A stream's affair; the others go on. */
-const streamWindowExceeded: SessionFault = {
-  code: H2Error.flowControlError,
-  text: 'no more data must be sent than the stream allows',
+/** Of a stream; the others go on. */
+function malformed(text: string): H2Fault {
+  return { code: H2Error.protocolError, text }
 }
