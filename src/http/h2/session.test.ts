@@ -178,6 +178,15 @@ describe('a request', () => {
     holds({ bytes: [hello, headers(1, fields)], events: ['head 1 :method=CONNECT :authority=a:1'], sent: [] })
   })
 
+  it('that is too large is so first of all, even if what it must have is what was too large', () => {
+    holds({
+      bytes: [hello, headers(1, [...get.slice(0, 3), [':path', `/${'a'.repeat(100)}`]], END_STREAM)],
+      bounds: { fieldBytesMax: 100 },
+      events: ['head 1 end :method=GET :scheme=https :authority=a tooLarge: a field is too long'],
+      sent: [],
+    })
+  })
+
   it('that is too large is left to the owner, and the session goes on', () => {
     holds({
       bytes: [hello, headers(1, [...get, ['a', 'b'.repeat(100)]], END_STREAM), headers(3, get, END_STREAM)],
@@ -201,7 +210,30 @@ describe('a malformed request is told of, reset, and leaves the others alone', (
     ['a request must have :path', get.slice(0, 3)],
     ['a request must have :method', []],
     ['CONNECT must have neither :path nor :scheme', [[':method', 'CONNECT'], ...get.slice(1)]],
+    [
+      'CONNECT must have neither :path nor :scheme',
+      [
+        [':method', 'CONNECT'],
+        [':authority', 'a'],
+        [':path', '/'],
+      ],
+    ],
+    [
+      'CONNECT must have neither :path nor :scheme',
+      [
+        [':method', 'CONNECT'],
+        [':authority', 'a'],
+        [':scheme', 'https'],
+      ],
+    ],
     ['CONNECT must have :authority', [[':method', 'CONNECT']]],
+    [
+      'a request must have :scheme',
+      [
+        [':method', 'OPTIONS'],
+        [':path', '*'],
+      ],
+    ],
     ['a field about the connection has no place here', [...get, ['connection', 'close']]],
     ['a field about the connection has no place here', [...get, ['te', 'trailers, deflate']]],
     ['content-length must be one decimal number', [...get, ['content-length', 'x']]],
@@ -512,6 +544,16 @@ describe('on a stream', () => {
       act: cancelling,
       events: [`head 1 ${postLine}`, `head 3 end ${getLine} a=b`],
       sent: ['RST_STREAM 1 cancel', 'RST_STREAM 3 cancel'],
+    })
+  })
+
+  it('is known for a while how it closed, whatever has closed since', () => {
+    const late = (id: number) => data(id, 'x')
+    holds({
+      bytes: [hello, upload, headers(3, post), headers(5, post), rstStream(5, 8), late(1), late(3), late(5)],
+      act: ({ session }) => ({ onHead: stream => stream.id !== 5 && session.reset(stream, 8) }),
+      events: [`head 1 ${postLine}`, `head 3 ${postLine}`, `head 5 ${postLine}`, 'reset 5 cancel by peer'],
+      sent: ['RST_STREAM 1 cancel', 'RST_STREAM 3 cancel', 'RST_STREAM 5 streamClosed'],
     })
   })
 
