@@ -8,6 +8,7 @@
 
 import { assert } from '../../base/assert.ts'
 import type { ByteWriter } from '../../base/byte-writer.ts'
+import { h2LeftStreamsMax } from '../../model/limits.ts'
 import { BlockReader } from './block-reader.ts'
 import { checkRequest, checkResponse, checkTrailers, lengthText } from './check-message.ts'
 import { Closed, ClosedStreams } from './closed-streams.ts'
@@ -52,6 +53,8 @@ export class H2Session<User> {
   readonly #handler: H2Handler<User>
   readonly #bounds: H2Bounds
   readonly #streams = new Map<number, H2Stream<User>>()
+  /** Those whose client has its whole answer and has not ended its request, by when they were left. */
+  readonly #left = new Map<number, H2Stream<User>>()
   readonly #closed = new ClosedStreams()
   readonly #frames = new FrameReader()
   readonly #decoder = new FieldDecoder()
@@ -188,14 +191,35 @@ export class H2Session<User> {
     this.#announce()
   }
 
-  /** RST_STREAM. Nothing more is told of the stream. */
+  /**
+   * RST_STREAM. Nothing more is told of the stream.
+   *
+   * Server role, `noError` behind a whole answer: the client is to stop (RFC 9113, section 8.1). It may first finish what is
+   * on its way, by the rules; only if it goes on beyond that is it told.
+   */
   reset(stream: H2Stream<User>, code: number): void {
     if (stream.isClosed) return
     this.#prepare()
-    // A stream that the peer does not know of yet needs no reset.
-    if (this.#isServer || stream.isHeadSent) this.#outbox.writeWord(FrameType.rstStream, stream.id, code)
-    this.#close(stream, Closed.byUs)
+    if (this.#isServer && stream.isEndSent && code === H2Error.noError) this.#leave(stream)
+    else {
+      // A stream that the peer does not know of yet needs no reset.
+      if (this.#isServer || stream.isHeadSent) this.#outbox.writeWord(FrameType.rstStream, stream.id, code)
+      this.#close(stream, Closed.byUs)
+    }
     this.#announce()
+  }
+
+  #leave(stream: H2Stream<User>): void {
+    const [longest] = this.#left.values()
+    if (longest !== undefined && this.#left.size === h2LeftStreamsMax) this.#tellToStop(longest)
+    this.#release(stream)
+    this.#left.set(stream.id, stream)
+    stream.isLeft = true
+  }
+
+  #tellToStop(stream: H2Stream<User>): void {
+    this.#outbox.writeWord(FrameType.rstStream, stream.id, H2Error.noError)
+    this.#close(stream, Closed.byUs)
   }
 
   /** GOAWAY: no streams are taken from now on; those open finish. */
@@ -324,7 +348,7 @@ export class H2Session<User> {
     block.release()
     if (!isValid) return h2Faults.compression
     this.lastActivity = this.now
-    const stream = this.#streams.get(id)
+    const stream = this.#find(id)
     if (stream === undefined) return this.#isServer ? this.#onRequest(id, to - from) : this.#onStrayHead(id)
     if (!this.#isServer && !stream.isHeadSent) return h2Faults.idleStream
     stream.receivedBytes += this.#block.frameBytes
@@ -388,7 +412,7 @@ export class H2Session<User> {
     if (stream.contentLeft > 0) fields.fail(lengthText)
     if (fields.fault === 'malformed') return this.#failStream(stream, malformed(fields.faultText))
     stream.hasEnded = true
-    this.#handler.onTrailers(stream, fields, this.now)
+    if (!stream.isClosed) this.#handler.onTrailers(stream, fields, this.now)
     this.#closeIfDone(stream)
     return null
   }
@@ -414,6 +438,10 @@ export class H2Session<User> {
     return this.#spendReply()
   }
 
+  #find(id: number): H2Stream<User> | undefined {
+    return this.#streams.get(id) ?? this.#left.get(id)
+  }
+
   /** Whether nobody has begun that stream yet. */
   #isIdle(id: number): boolean {
     return id % 2 === 0 || id > this.#lastStreamId
@@ -427,7 +455,7 @@ export class H2Session<User> {
     this.#dataLeft = length
     if (length > this.#receiveWindow) return h2Faults.windowExceeded
     this.#receiveWindow -= length
-    const stream = this.#streams.get(streamId)
+    const stream = this.#find(streamId)
     if (stream === undefined || !(this.#isServer || stream.isHeadSent)) return this.#onStrayData(streamId, length)
     stream.receivedBytes += frameHeadBytes + length
     const breach = this.#breachOfData(stream, length)
@@ -472,11 +500,7 @@ export class H2Session<User> {
     }
     const stream = this.#dataStream
     if (stream === null) return null
-    if (stream.isClosed) {
-      this.#giveBack(this.#dataLeft)
-      this.#dataStream = null
-      return null
-    }
+    if (stream.isClosed) return this.#dropData(stream)
     const to = Math.min(frames.to, at + this.#dataLeft)
     this.#dataLeft -= to - at
     const isDone = this.#dataLeft === 0
@@ -491,13 +515,25 @@ export class H2Session<User> {
     return null
   }
 
+  /** What comes of a frame whose stream is gone, or left. */
+  #dropData(stream: H2Stream<User>): null {
+    this.#giveBack(this.#dataLeft)
+    this.#dataStream = null
+    if (!stream.isLeft) return null
+    stream.hasEnded = this.#dataIsEnd
+    // Its window, which is widened no more, is about to be used up.
+    if (!stream.hasEnded && stream.receiveWindow < framePayloadMax) this.#tellToStop(stream)
+    this.#closeIfDone(stream)
+    return null
+  }
+
   #beginPadded(padding: number): H2Fault | null {
     this.#dataIsPadded = false
     this.#dataLeft -= 1 + padding
     if (this.#dataLeft < 0) return h2Faults.padding
     const stream = this.#dataStream
     if (stream === null) return null
-    if (stream.isClosed) {
+    if (stream.isClosed && !stream.isLeft) {
       this.#giveBack(1 + padding)
       return null
     }
@@ -509,7 +545,7 @@ export class H2Session<User> {
   #consume(stream: H2Stream<User>, size: number): void {
     stream.unconsumed -= size
     this.#giveBack(size)
-    if (stream.hasEnded) return
+    if (stream.hasEnded || stream.isClosed) return
     stream.credit += size
     if (stream.credit < this.#bounds.initialWindowBytes / 2) return
     this.#outbox.writeWord(FrameType.windowUpdate, stream.id, stream.credit)
@@ -527,10 +563,12 @@ export class H2Session<User> {
   }
 
   #onRstStream(id: number, code: number): H2Fault | null {
-    const stream = this.#streams.get(id)
+    const stream = this.#find(id)
     if (stream === undefined) return this.#isIdle(id) ? h2Faults.idleStream : null
     if (!this.#isServer && !stream.isHeadSent) return h2Faults.idleStream
+    const { isLeft } = stream
     this.#close(stream, Closed.byPeer)
+    if (isLeft) return null
     this.#handler.onReset(stream, code, true, this.now)
     return this.#spendReset()
   }
@@ -596,7 +634,7 @@ export class H2Session<User> {
       if (increment === 0) return h2Faults.windowIncrement
       return this.#outbox.widen(increment) ? null : h2Faults.windowSize
     }
-    const stream = this.#streams.get(id)
+    const stream = this.#find(id)
     if (stream === undefined) return this.#isIdle(id) ? h2Faults.idleStream : null
     if (increment === 0) return this.#failStream(stream, h2Faults.windowIncrement)
     stream.sendWindow += increment
@@ -614,8 +652,9 @@ export class H2Session<User> {
 
   /** The peer broke the rules on the stream: the others go on, unless that happens too often. */
   #failStream(stream: H2Stream<User>, fault: H2Fault): H2Fault | null {
+    const { isLeft } = stream
     this.#refuse(stream, fault)
-    this.#handler.onReset(stream, fault.code, false, this.now)
+    if (!isLeft) this.#handler.onReset(stream, fault.code, false, this.now)
     return this.#spendReset()
   }
 
@@ -626,13 +665,21 @@ export class H2Session<User> {
   }
 
   #closeIfDone(stream: H2Stream<User>): void {
-    if (stream.hasEnded && stream.isEndSent && !stream.isClosed) this.#close(stream, Closed.ended)
+    const isOpen = !stream.isClosed || stream.isLeft
+    if (isOpen && stream.hasEnded && stream.isEndSent) this.#close(stream, Closed.ended)
   }
 
   #close(stream: H2Stream<User>, closed: Closed): void {
+    this.#release(stream)
+    this.#left.delete(stream.id)
+    stream.isLeft = false
+    this.#closed.add(stream.id, closed)
+  }
+
+  /** It is no longer the owner's. */
+  #release(stream: H2Stream<User>): void {
     stream.isClosed = true
     this.#streams.delete(stream.id)
-    this.#closed.add(stream.id, closed)
     this.#outbox.forget(stream)
     this.#giveBack(stream.unconsumed)
     stream.unconsumed = 0
