@@ -16,6 +16,7 @@ export {
   writeScheme,
   writeStatus,
 } from './h2/field-writer.ts'
-export { type H2Bounds, type H2Handler, H2Session } from './h2/session.ts'
+export type { H2Bounds, H2Handler } from './h2/handler.ts'
+export { H2Session } from './h2/session.ts'
 export { StaticName } from './h2/static-table.ts'
 export { H2Stream } from './h2/stream.ts'

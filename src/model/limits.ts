@@ -64,6 +64,8 @@ export const h2ResetsBurst = 1000
 export const h2ResetsPerSecond = 33
 /** Ours, as in nghttp2: answers to SETTINGS, PING, requests and frames on closed streams that wait for a client who does not read. */
 export const h2RepliesWaitingMax = 1000
+/** Ours: streams of a client that has its whole answer and may finish its request; beyond, the first is told to stop. */
+export const h2LeftStreamsMax = 16
 /** Ours: closed streams remembered by how they closed, as many as may be open; frames for them may still be on their way. */
 export const h2ClosedStreamsKept = 128
 

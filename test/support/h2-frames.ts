@@ -141,7 +141,7 @@ export class FrameTeller {
       case 'HEADERS':
       case 'CONTINUATION':
         this.#blocks.push(payload)
-        return `${type} ${id}${type === 'HEADERS' ? end : ''}${(flags & END_HEADERS) !== 0 ? this.#fields() : ' …'}`
+        return `${type} ${id}${end}${(flags & END_HEADERS) !== 0 ? this.#fields() : ' …'}`
       case 'RST_STREAM':
         return `${type} ${id} ${codeName(payload.readUInt32BE())}`
       case 'SETTINGS':

@@ -1,4 +1,7 @@
-/** What the fields of a message must be together (RFC 9113, section 8); each by itself is judged in `field-kind.ts`. */
+/**
+ * What the fields of a message must be together (RFC 9113, section 8); each by itself is judged in `field-kind.ts`. Where
+ * a fault was found before, that one stands.
+ */
 
 import type { FieldBlock } from './field-block.ts'
 
@@ -6,7 +9,6 @@ export const lengthText = 'content-length must be the length of the data'
 
 /** @param isEnd whether no data follows */
 export function checkRequest(fields: FieldBlock, isEnd: boolean): void {
-  if (fields.fault !== null) return
   const breach = breachOfRequest(fields) ?? (isEnd && fields.contentLength > 0 ? lengthText : null)
   if (breach !== null) fields.fail(breach)
 }
@@ -40,7 +42,6 @@ function isConnect(fields: FieldBlock, method: number): boolean {
  */
 export function checkResponse(fields: FieldBlock, isEnd: boolean): number {
   const status = statusOf(fields)
-  if (fields.fault !== null) return status
   if (status === -1) fields.fail('a response must have :status')
   if (fields.pseudoCount > 1) fields.fail('a response must have no pseudo-header but :status')
   if (status < 200 && isEnd) fields.fail('an interim response must not end the stream')

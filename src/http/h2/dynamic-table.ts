@@ -6,9 +6,10 @@
  */
 
 import { fieldOverhead } from './field-block.ts'
+import { defaultTableBytes } from './frames.ts'
 
-/** The protocol's default; we never allow more (SETTINGS_HEADER_TABLE_SIZE is not sent). */
-export const tableBytesMax = 4096
+/** We never allow more (SETTINGS_HEADER_TABLE_SIZE is not sent). */
+export const tableBytesMax = defaultTableBytes
 const fieldsMax = tableBytesMax / fieldOverhead
 /** Twice what may live at once: then half of it is free whenever lines are moved to the front. */
 const lineBytesMax = 2 * tableBytesMax

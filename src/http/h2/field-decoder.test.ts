@@ -403,6 +403,16 @@ describe('a block of fields', () => {
     const blocks = new Blocks()
     const many = Array.from({ length: 500 }, (_, i) => [`n${i}`, `${i}`] as const)
     assert.equal(blocks.lines(literals(many)).at(-1), 'n499: 499')
+    const secrets = Buffer.concat(
+      many.map(([name]) => Buffer.concat([Buffer.of(0x10), plainString(name), Buffer.of(0)])),
+    )
+    assert.equal(blocks.decode(secrets), true)
+    assert.deepEqual(
+      [0, 250, 499].map(i => blocks.fields.isNeverIndexed(i)),
+      [true, true, true],
+    )
+    assert.equal(blocks.decode(literals([['A', 'b']])), true)
     assert.deepEqual(blocks.lines(literals([['a', 'b']])), ['a: b'])
+    assert.deepEqual([blocks.fields.fault, blocks.fields.faultText, blocks.fields.isNeverIndexed(0)], [null, '', false])
   })
 })

@@ -35,7 +35,7 @@ export const maxFrameSizeMax = 0xffffff
 /** What every window begins with, until settings say otherwise. */
 export const defaultWindowBytes = 65_535
 export const windowBytesMax = 0x7fffffff
-/** Values of a table of fields and of its encoder before settings say otherwise. */
+/** What every table of fields begins with, until settings say otherwise (RFC 9113, section 6.5.2). */
 export const defaultTableBytes = 4096
 
 /** There must be room for the frame. */

@@ -3,6 +3,7 @@
  * data beyond waits with its stream, and streams that wait take turns.
  */
 
+import { assert } from '../../base/assert.ts'
 import { ByteWriter } from '../../base/byte-writer.ts'
 import {
   defaultTableBytes,
@@ -80,6 +81,7 @@ export class Outbox<User> {
       this.#sendBlock(stream, from, isEnd)
       return
     }
+    assert(isEnd, 'only trailers follow data')
     stream.trailers = Buffer.from(out.bytes.subarray(from + frameHeadBytes, out.length))
     out.length = from
   }

@@ -18,7 +18,7 @@ import {
   u32,
   windowUpdate,
 } from '../../../test/support/h2-frames.ts'
-import type { H2Bounds } from './session.ts'
+import type { H2Bounds } from './handler.ts'
 
 const begun = ['SETTINGS 2=0 4=65536', 'WINDOW_UPDATE 0 2147418112', 'SETTINGS ack']
 

@@ -16,7 +16,7 @@ import {
   settings,
   windowUpdate,
 } from '../../../test/support/h2-frames.ts'
-import type { H2Bounds } from './session.ts'
+import type { H2Bounds } from './handler.ts'
 
 /** A session that has begun, with so many requests. */
 function serving(requests: number, bounds: Partial<H2Bounds> = {}): Recorder {
@@ -92,6 +92,12 @@ describe('a response', () => {
     const told = many.map(([name, value]) => `${name}=${value}`).join(' ')
     assert.equal(last, `CONTINUATION 1 ${told}`)
     assert.deepEqual(bodies, ['DATA 1 16384 bytes', 'DATA 1 16384 bytes', 'DATA 1 end 7232 bytes'])
+    recorder.read(headers(3, get, END_STREAM))
+    recorder.send(3, many, true)
+    assert.deepEqual(
+      news(recorder).map(line => line.slice(0, 18)),
+      ['HEADERS 3 end …', 'CONTINUATION 3 …', 'CONTINUATION 3 :st'],
+    )
   })
 
   it('is over when it is: whoever sends more has made a mistake', () => {
@@ -109,25 +115,47 @@ describe('a response', () => {
     }
   })
 
+  it('has no head behind data that waits', () => {
+    const recorder = serving(1)
+    recorder.sendData(1, Buffer.alloc(70_000))
+    assert.throws(() => recorder.send(1, ok), /only trailers follow data/)
+  })
+
   it('to a client with a smaller table says once that none is used, with the next fields that leave', () => {
     const recorder = serving(2)
-    const sizeOfEmptyHead = (id: number) => {
+    const sizeOfHead = (id: number) => {
       const size = recorder.sentBytes
-      recorder.session.beginHead()
-      recorder.session.endHead(recorder.stream(id), false)
+      recorder.send(id, [['a', 'b']])
       recorder.flush()
       return recorder.sentBytes - size
     }
+    const usual = headers(1, [['a', 'b']]).length
     recorder.read(settings([1, 4096], [1, 65_536]))
-    assert.equal(sizeOfEmptyHead(1), 9)
+    assert.equal(sizeOfHead(1), usual)
     recorder.read(settings([1, 4095]))
     recorder.read(settings([1, 0], [1, 4096]))
-    assert.equal(sizeOfEmptyHead(1), 9 + 1)
+    assert.equal(sizeOfHead(1), usual + 1)
     recorder.read(settings([1, 0]))
-    assert.equal(sizeOfEmptyHead(3), 9)
-    recorder.read(settings([1, 0]))
-    recorder.send(1, [['a', 'b']], true)
-    assert.deepEqual(news(recorder).at(-1), 'HEADERS 1 end a=b')
+    assert.equal(sizeOfHead(3), usual)
+    assert.deepEqual(
+      news(recorder).filter(line => line.startsWith('HEADERS')),
+      ['HEADERS 1 a=b', 'HEADERS 1 a=b', 'HEADERS 3 a=b'],
+    )
+  })
+
+  it('has room, however full it is where its frames are put together', () => {
+    for (const settled of [[], ['SETTINGS ack']]) {
+      for (let size = 460; size < 520; size++) {
+        const recorder = serving(1)
+        recorder.takes = false
+        // A size of the table that is owed is one byte more.
+        if (settled.length > 0) recorder.read(settings([1, 0]))
+        recorder.sendData(1, Buffer.alloc(size))
+        recorder.session.beginHead()
+        recorder.session.endHead(recorder.stream(1), true)
+        assert.deepEqual(news(recorder), [...settled, `DATA 1 ${size} bytes`, 'HEADERS 1 end '])
+      }
+    }
   })
 })
 

@@ -26,7 +26,7 @@ import {
   u32,
   windowUpdate,
 } from '../../../test/support/h2-frames.ts'
-import type { H2Bounds } from './session.ts'
+import type { H2Bounds } from './handler.ts'
 
 type Case = {
   readonly bytes: readonly Buffer[]
@@ -178,6 +178,15 @@ describe('a request', () => {
     holds({ bytes: [hello, headers(1, fields)], events: ['head 1 :method=CONNECT :authority=a:1'], sent: [] })
   })
 
+  it('that is too large is so first of all, even if what it must have is what was too large', () => {
+    holds({
+      bytes: [hello, headers(1, [...get.slice(0, 3), [':path', `/${'a'.repeat(100)}`]], END_STREAM)],
+      bounds: { fieldBytesMax: 100 },
+      events: ['head 1 end :method=GET :scheme=https :authority=a tooLarge: a field is too long'],
+      sent: [],
+    })
+  })
+
   it('that is too large is left to the owner, and the session goes on', () => {
     holds({
       bytes: [hello, headers(1, [...get, ['a', 'b'.repeat(100)]], END_STREAM), headers(3, get, END_STREAM)],
@@ -201,7 +210,30 @@ describe('a malformed request is told of, reset, and leaves the others alone', (
     ['a request must have :path', get.slice(0, 3)],
     ['a request must have :method', []],
     ['CONNECT must have neither :path nor :scheme', [[':method', 'CONNECT'], ...get.slice(1)]],
+    [
+      'CONNECT must have neither :path nor :scheme',
+      [
+        [':method', 'CONNECT'],
+        [':authority', 'a'],
+        [':path', '/'],
+      ],
+    ],
+    [
+      'CONNECT must have neither :path nor :scheme',
+      [
+        [':method', 'CONNECT'],
+        [':authority', 'a'],
+        [':scheme', 'https'],
+      ],
+    ],
     ['CONNECT must have :authority', [[':method', 'CONNECT']]],
+    [
+      'a request must have :scheme',
+      [
+        [':method', 'OPTIONS'],
+        [':path', '*'],
+      ],
+    ],
     ['a field about the connection has no place here', [...get, ['connection', 'close']]],
     ['a field about the connection has no place here', [...get, ['te', 'trailers, deflate']]],
     ['content-length must be one decimal number', [...get, ['content-length', 'x']]],
@@ -480,6 +512,23 @@ describe('on a stream', () => {
     })
   })
 
+  it('that is gone, padding must still be shorter than the frame', () => {
+    for (const padding of [3, 255]) {
+      holds({
+        bytes: [
+          hello,
+          upload,
+          data(1, 'x'),
+          padded('DATA', 0, 1, 'x', 5),
+          frame('DATA', PADDED, 1, Buffer.of(padding, 0, 0)),
+        ],
+        act: cancelling,
+        events: [`head 1 ${postLine}`, 'error protocolError: padding must be shorter than the frame'],
+        sent: ['RST_STREAM 1 cancel', 'GOAWAY 1 protocolError'],
+      })
+    }
+  })
+
   it('that we have reset, what was on its way is passed over, and its fields are still decoded', () => {
     const indexed = Buffer.concat([Buffer.of(0x40, 1), Buffer.from('a'), Buffer.of(1), Buffer.from('b')])
     holds({
@@ -495,6 +544,16 @@ describe('on a stream', () => {
       act: cancelling,
       events: [`head 1 ${postLine}`, `head 3 end ${getLine} a=b`],
       sent: ['RST_STREAM 1 cancel', 'RST_STREAM 3 cancel'],
+    })
+  })
+
+  it('is known for a while how it closed, whatever has closed since', () => {
+    const late = (id: number) => data(id, 'x')
+    holds({
+      bytes: [hello, upload, headers(3, post), headers(5, post), rstStream(5, 8), late(1), late(3), late(5)],
+      act: ({ session }) => ({ onHead: stream => stream.id !== 5 && session.reset(stream, 8) }),
+      events: [`head 1 ${postLine}`, `head 3 ${postLine}`, `head 5 ${postLine}`, 'reset 5 cancel by peer'],
+      sent: ['RST_STREAM 1 cancel', 'RST_STREAM 3 cancel', 'RST_STREAM 5 streamClosed'],
     })
   })
 
@@ -551,6 +610,122 @@ describe('on a stream', () => {
     assert.equal(lifeAt(6, data(1, 'x')), 6)
     assert.equal(lifeAt(7, rstStream(1, 8)), 6)
   })
+})
+
+describe('a stream whose client has its whole answer before it has ended its request', () => {
+  const leaving = ({ session }: Recorder): Act => ({
+    onHead(stream, _fields, isEnd) {
+      session.beginHead()
+      session.endHead(stream, true)
+      if (!isEnd) session.reset(stream, 0)
+    },
+  })
+  const head = `head 1 ${postLine} content-length=5`
+  const begun = headers(1, [...post, ['content-length', '5']])
+  const answer = 'HEADERS 1 end '
+  const next = headers(3, get, END_STREAM)
+  const nextLine = `head 3 end ${getLine}`
+  const after = 'HEADERS 3 end '
+
+  it('may end in the way that was begun, of which nobody is told', () => {
+    for (const rest of [
+      [data(1, 'hello', END_STREAM)],
+      [data(1, 'hel'), padded('DATA', END_STREAM, 1, 'lo', 9)],
+      [data(1, 'hel'), data(1, 'lo'), headers(1, [['a', 'b']], END_STREAM)],
+      [windowUpdate(1, 5), rstStream(1, 8), windowUpdate(1, 0)],
+      [],
+    ]) {
+      holds({ bytes: [hello, begun, ...rest, next], act: leaving, events: [head, nextLine], sent: [answer, after] })
+    }
+  })
+
+  it('is over when it is', () => {
+    const ended = [hello, begun, data(1, 'hello', END_STREAM)]
+    holds({
+      bytes: [...ended, data(1, 'x')],
+      act: leaving,
+      events: [head],
+      sent: [answer, 'RST_STREAM 1 streamClosed'],
+    })
+    const error = 'error streamClosed: nothing must follow the end of a stream'
+    holds({ bytes: [...ended, begun], act: leaving, events: [head, error] })
+    const reset = [hello, begun, rstStream(1, 8), data(1, 'x')]
+    holds({ bytes: reset, act: leaving, events: [head], sent: [answer, 'RST_STREAM 1 streamClosed'] })
+  })
+
+  for (const [what, bytes, code] of [
+    ['more data than was said', data(1, 'hello!'), 'protocolError'],
+    ['less data than was said', padded('DATA', END_STREAM, 1, 'hell', 1), 'protocolError'],
+    ['trailers with pseudo-headers', headers(1, [[':path', '/']], END_STREAM), 'protocolError'],
+    ['a head that does not end it', headers(1, [['a', 'b']]), 'protocolError'],
+    ['a window that is widened by nothing', windowUpdate(1, 0), 'protocolError'],
+    ['a window of 2^31', windowUpdate(1, 2 ** 31 - 1), 'flowControlError'],
+  ] as const) {
+    it(`must still keep the rules: ${what}`, () => {
+      holds({
+        bytes: [hello, begun, bytes, data(1, 'x'), next],
+        act: leaving,
+        events: [head, nextLine],
+        sent: [answer, `RST_STREAM 1 ${code}`, after],
+      })
+    })
+  }
+
+  it('is none of the open ones, nor is anything done on it', () => {
+    const recorder = run({ bytes: [hello, upload], events: [] }, [])
+    const stream = recorder.stream(1)
+    recorder.read(data(1, 'hello'))
+    recorder.send(1, [[':status', '200']], true)
+    recorder.session.reset(stream, 0)
+    assert.deepEqual([stream.isClosed, recorder.session.streams.size], [true, 0])
+    recorder.session.consumed(stream, 5)
+    recorder.session.sendData(stream, Buffer.from('x'), 0, 1, true)
+    recorder.session.reset(stream, 8)
+    recorder.session.close(8, 0)
+    assert.equal(recorder.sent.at(-1), 'HEADERS 1 end :status=200')
+    assert.equal(recorder.events.at(-1), 'data 1 hello')
+  })
+
+  it('is told to stop when its window is all but used up, which nobody widens', () => {
+    const recorder = run(
+      { bytes: [hello, upload], act: leaving, bounds: { connectionWindowBytes: 65_535 }, events: [] },
+      [],
+    )
+    const before = recorder.sent.length
+    for (let i = 0; i < 3; i++) recorder.read(data(1, Buffer.alloc(16_384)))
+    assert.deepEqual(recorder.sent.slice(before), ['WINDOW_UPDATE 0 32768'])
+    recorder.read(data(1, Buffer.alloc(10)))
+    recorder.read(data(1, Buffer.alloc(16_000)))
+    assert.deepEqual(recorder.sent.slice(before + 1), ['RST_STREAM 1 noError'])
+    assert.deepEqual(recorder.events, [`head 1 ${postLine}`])
+  })
+
+  it('is told to stop when there are too many of them', () => {
+    const bytes = Array.from({ length: 18 }, (_, i) => headers(2 * i + 1, post))
+    const { sent } = run({ bytes: [hello, ...bytes], act: leaving, events: [] }, [])
+    assert.deepEqual(
+      sent.filter(line => line.startsWith('RST_STREAM')),
+      ['RST_STREAM 1 noError', 'RST_STREAM 3 noError'],
+    )
+  })
+
+  it('is told to stop at once where the answer is not whole', () => {
+    const recorder = run({ bytes: [hello, upload, settings([4, 1])], events: [] }, [])
+    recorder.sendData(1, 'hello', true)
+    recorder.session.reset(recorder.stream(1), 0)
+    recorder.read(Buffer.concat([data(1, 'x'), windowUpdate(1, 0)]))
+    assert.deepEqual(recorder.sent.slice(-2), ['DATA 1 "h"', 'RST_STREAM 1 noError'])
+  })
+})
+
+it('a stream that its owner resets between the head of a frame and its padding is reset once', () => {
+  const recorder = run({ bytes: [hello, headers(1, [...post, ['content-length', '5']])], events: [] }, [])
+  const frame = padded('DATA', 0, 1, 'hello, world', 3)
+  recorder.read(frame.subarray(0, 9))
+  recorder.session.reset(recorder.stream(1), 8)
+  recorder.read(frame.subarray(9))
+  assert.deepEqual(recorder.events, [`head 1 ${postLine} content-length=5`])
+  assert.deepEqual(recorder.sent.slice(begun.length), ['RST_STREAM 1 cancel'])
 })
 
 describe('PING', () => {

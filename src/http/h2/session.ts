@@ -8,11 +8,13 @@
 
 import { assert } from '../../base/assert.ts'
 import type { ByteWriter } from '../../base/byte-writer.ts'
-import { h2ContinuationsMax } from '../../model/limits.ts'
+import { h2LeftStreamsMax } from '../../model/limits.ts'
+import { BlockReader } from './block-reader.ts'
 import { checkRequest, checkResponse, checkTrailers, lengthText } from './check-message.ts'
 import { Closed, ClosedStreams } from './closed-streams.ts'
 import { H2Error } from './errors.ts'
-import { FieldBlock, type FieldBounds } from './field-block.ts'
+import { faultOfShape, type H2Fault, h2Faults } from './faults.ts'
+import { FieldBlock } from './field-block.ts'
 import { FieldDecoder } from './field-decoder.ts'
 import { Found, FrameReader } from './frame-reader.ts'
 import {
@@ -28,52 +30,10 @@ import {
   Setting,
   windowBytesMax,
 } from './frames.ts'
+import type { H2Bounds, H2Handler } from './handler.ts'
 import { Outbox } from './outbox.ts'
 import { PeerAccount } from './peer-account.ts'
-import { faultOfShape, type SessionFault, sessionFaults } from './session-faults.ts'
 import { H2Stream } from './stream.ts'
-
-export type H2Bounds = FieldBounds & {
-  /** Streams that may be open at once: begun by the peer (server), by us (client; the peer's own bound holds as well). */
-  readonly streamsMax: number
-  /** What the peer may send on a stream before we say `consumed`; at least the protocol's 65,535. */
-  readonly initialWindowBytes: number
-  /** The same for all streams together. */
-  readonly connectionWindowBytes: number
-  /** Compressed bytes of one header block, in all of its frames. */
-  readonly headerBlockBytesMax: number
-  /** While `out` holds this much, DATA is queued. */
-  readonly outBytesMax: number
-}
-
-/** What a session tells its owner. Everything that is handed over is valid until the handler returns. */
-export type H2Handler<User> = {
-  /**
-   * Frames stand ready in `session.out`: the owner sends them soon, once per turn of the event loop is fine. After it
-   * took them it sets `isBlocked`, be it to false again: only then is more written of what waits.
-   */
-  onOutput(): void
-  /**
-   * A request's head, of a new stream (server), or a response's, interim ones too (client). `fields.fault` must be looked
-   * at first: after `malformed` the stream is reset already and `onReset` follows, nothing is to be sent.
-   */
-  onHead(stream: H2Stream<User>, fields: FieldBlock, isEnd: boolean, now: number): void
-  /** Always the end of what the peer says on the stream. They may be `tooLarge`. */
-  onTrailers(stream: H2Stream<User>, fields: FieldBlock, now: number): void
-  /** Any part of the stream's data, without padding. `isEnd` comes with the last, which may be empty. */
-  onData(stream: H2Stream<User>, bytes: Buffer, from: number, to: number, isEnd: boolean, now: number): void
-  /**
-   * The peer has reset the stream, or broke the rules on it (RST_STREAM is on its way, `stream.resetText` says why), or
-   * the session ended. Exactly once per stream, unless that closed normally or was reset by the owner.
-   */
-  onReset(stream: H2Stream<User>, code: number, byPeer: boolean, now: number): void
-  /** All that was queued after `isCongested` is written, END_STREAM included; that may have closed the stream. */
-  onStreamDrained(stream: H2Stream<User>, now: number): void
-  /** Client role: the peer takes no more streams. Those above the last one follow with `onReset(refusedStream)`. */
-  onGoAway(lastStreamId: number, code: number, now: number): void
-  /** The peer broke the rules, or floods us: all streams were told, a GOAWAY stands in `out`, nothing more is read. */
-  onSessionError(code: number, text: string, now: number): void
-}
 
 /** One for all sessions of a thread: handlers do not keep it, and no session reads while another does. */
 const fields = new FieldBlock()
@@ -95,6 +55,8 @@ export class H2Session<User> {
   readonly #handler: H2Handler<User>
   readonly #bounds: H2Bounds
   readonly #streams = new Map<number, H2Stream<User>>()
+  /** Those whose client has its whole answer and has not ended its request, by when they were left. */
+  readonly #left = new Map<number, H2Stream<User>>()
   readonly #closed = new ClosedStreams()
   readonly #frames = new FrameReader()
   readonly #decoder = new FieldDecoder()
@@ -116,15 +78,7 @@ export class H2Session<User> {
   #receiveWindow: number
   /** Consumed bytes of the connection that the peer has not been told of. */
   #credit = 0
-  /** The stream whose header block is not complete, or 0, and what came of it. */
-  #blockStreamId = 0
-  #block: Buffer | null = null
-  #blockSize = 0
-  #blockIsEnd = false
-  #blockDependsOnItself = false
-  /** Its frames, and their bytes with all that belongs to them. */
-  #blockFrames = 0
-  #blockFrameBytes = 0
+  readonly #block: BlockReader
   /** Of the DATA frame that is being read; null: what comes of the payload is of no interest. */
   #dataStream: H2Stream<User> | null = null
   /** Data that is still to come, and padding before its length is known. */
@@ -139,6 +93,7 @@ export class H2Session<User> {
     this.#handler = handler
     this.#bounds = bounds
     this.#outbox = new Outbox(bounds.outBytesMax)
+    this.#block = new BlockReader(bounds.headerBlockBytesMax)
     this.#prefaceAt = this.#isServer ? 0 : preface.length
     this.#lastStreamId = this.#isServer ? 0 : -1
     this.#receiveWindow = bounds.connectionWindowBytes
@@ -238,14 +193,35 @@ export class H2Session<User> {
     this.#announce()
   }
 
-  /** RST_STREAM, unless both directions are over. Nothing more is told of the stream. */
+  /**
+   * RST_STREAM, unless both directions are over. Nothing more is told of the stream.
+   *
+   * Server role, `noError` behind a whole answer: the client is to stop (RFC 9113, section 8.1). It may first finish what is
+   * on its way, by the rules; only if it goes on beyond that is it told.
+   */
   reset(stream: H2Stream<User>, code: number): void {
     if (stream.isClosed || (stream.hasEnded && stream.isEndSent)) return
     this.#prepare()
-    // A stream that the peer does not know of yet needs no reset.
-    if (this.#isServer || stream.isHeadSent) this.#outbox.writeWord(FrameType.rstStream, stream.id, code)
-    this.#close(stream, Closed.byUs)
+    if (this.#isServer && stream.isEndSent && code === H2Error.noError) this.#leave(stream)
+    else {
+      // A stream that the peer does not know of yet needs no reset.
+      if (this.#isServer || stream.isHeadSent) this.#outbox.writeWord(FrameType.rstStream, stream.id, code)
+      this.#close(stream, Closed.byUs)
+    }
     this.#announce()
+  }
+
+  #leave(stream: H2Stream<User>): void {
+    const [longest] = this.#left.values()
+    if (longest !== undefined && this.#left.size === h2LeftStreamsMax) this.#tellToStop(longest)
+    this.#release(stream)
+    this.#left.set(stream.id, stream)
+    stream.isLeft = true
+  }
+
+  #tellToStop(stream: H2Stream<User>): void {
+    this.#outbox.writeWord(FrameType.rstStream, stream.id, H2Error.noError)
+    this.#close(stream, Closed.byUs)
   }
 
   /** GOAWAY: no streams are taken from now on; those open finish. */
@@ -279,7 +255,7 @@ export class H2Session<User> {
     let at = from
     while (at < to && this.#prefaceAt < preface.length) {
       if (bytes[at++] === preface[this.#prefaceAt++]) continue
-      this.#fail(sessionFaults.preface)
+      this.#fail(h2Faults.preface)
       break
     }
     return at
@@ -297,28 +273,29 @@ export class H2Session<User> {
     }
   }
 
-  #takeFound(frames: FrameReader): SessionFault | null {
+  #takeFound(frames: FrameReader): H2Fault | null {
     switch (frames.found) {
       case Found.head:
         return this.#onFrameHead(frames)
       case Found.piece:
-        return this.#dataStream === null ? null : this.#onDataPiece(this.#dataStream, frames)
+        return this.#onDataPiece(frames)
       default:
         return this.#onFrame(frames)
     }
   }
 
-  #onFrameHead(frames: FrameReader): SessionFault | null {
+  #onFrameHead(frames: FrameReader): H2Fault | null {
     const { length, type, flags, streamId } = frames
     const shapeFault = faultOfShape(type, flags, length, streamId)
     if (shapeFault !== null) return shapeFault
     const orderFault = this.#faultOfOrder(type, flags, streamId)
     if (orderFault !== null) return orderFault
     this.#account.receive(frameHeadBytes + length)
-    if (this.#account.isFlood(this.#outbox.dataBytes)) return sessionFaults.overhead
+    if (this.#account.isFlood(this.#outbox.dataBytes)) return h2Faults.overhead
     if (type > FrameType.continuation) {
       // An extension, to be passed over (RFC 9113, section 5.5).
       this.#dataStream = null
+      this.#dataIsPadded = false
       frames.pass()
       return null
     }
@@ -330,29 +307,29 @@ export class H2Session<User> {
     return null
   }
 
-  #faultOfOrder(type: number, flags: number, streamId: number): SessionFault | null {
-    if (this.#blockStreamId !== 0) {
-      if (type === FrameType.continuation && streamId === this.#blockStreamId) return null
-      return sessionFaults.interleaved
+  #faultOfOrder(type: number, flags: number, streamId: number): H2Fault | null {
+    const isContinuation = type === FrameType.continuation
+    if (this.#block.isOpen) {
+      return isContinuation && streamId === this.#block.streamId ? null : h2Faults.interleaved
     }
-    if (type === FrameType.continuation) return sessionFaults.continuation
+    if (isContinuation) return h2Faults.continuation
     if (this.#hasSettings) return null
-    if (type !== FrameType.settings || (flags & Flag.ack) !== 0) return sessionFaults.settingsFirst
+    if (type !== FrameType.settings || (flags & Flag.ack) !== 0) return h2Faults.settingsFirst
     this.#hasSettings = true
     return null
   }
 
   /** A frame that is whole. */
-  #onFrame(frames: FrameReader): SessionFault | null {
+  #onFrame(frames: FrameReader): H2Fault | null {
     const { bytes, from, to, flags, streamId } = frames
     switch (frames.type) {
       case FrameType.headers:
-        return this.#onHeaders(frames)
+        return this.#block.begin(frames) ?? this.#onBlock(this.#block)
       case FrameType.continuation:
-        return this.#addToBlock(frames, from, to)
+        return this.#block.add(frames, from, to) ?? this.#onBlock(this.#block)
       case FrameType.priority:
         // Priorities have no effect (RFC 9113, section 5.3).
-        return readUint31(bytes, from) === streamId ? sessionFaults.selfDependency : null
+        return readUint31(bytes, from) === streamId ? h2Faults.selfDependency : null
       case FrameType.rstStream:
         return this.#onRstStream(streamId, readUint32(bytes, from))
       case FrameType.settings:
@@ -366,65 +343,24 @@ export class H2Session<User> {
     }
   }
 
-  #onHeaders(frames: FrameReader): SessionFault | null {
-    const { bytes, flags, streamId } = frames
-    let at = frames.from
-    let end = frames.to
-    if ((flags & Flag.padded) !== 0) end -= bytes[at++]!
-    let dependsOnItself = false
-    if ((flags & Flag.priority) !== 0) {
-      dependsOnItself = readUint31(bytes, at) === streamId
-      at += 5
-    }
-    if (at > end) return sessionFaults.padding
-    this.#blockStreamId = streamId
-    this.#blockIsEnd = (flags & Flag.endStream) !== 0
-    this.#blockDependsOnItself = dependsOnItself
-    this.#blockFrames = 0
-    this.#blockFrameBytes = 0
-    return this.#addToBlock(frames, at, end)
-  }
-
-  /** A block that is complete at once is decoded where it stands. */
-  #addToBlock(frames: FrameReader, from: number, to: number): SessionFault | null {
-    const { bytes } = frames
-    const isComplete = (frames.flags & Flag.endHeaders) !== 0
-    this.#blockFrameBytes += frameHeadBytes + frames.length
-    if (++this.#blockFrames > 1 + h2ContinuationsMax) return sessionFaults.blockFrames
-    if (this.#blockSize + to - from > this.#bounds.headerBlockBytesMax) return sessionFaults.blockBytes
-    if (isComplete && this.#block === null) return this.#onBlock(bytes, from, to)
-    const size = this.#blockSize + to - from
-    if (this.#block === null || this.#block.length < size) {
-      const larger = Buffer.allocUnsafeSlow(2 * size)
-      this.#block?.copy(larger, 0, 0, this.#blockSize)
-      this.#block = larger
-    }
-    bytes.copy(this.#block, this.#blockSize, from, to)
-    this.#blockSize = size
-    if (!isComplete) return null
-    const block = this.#block
-    this.#block = null
-    this.#blockSize = 0
-    return this.#onBlock(block, 0, size)
-  }
-
-  #onBlock(bytes: Buffer, from: number, to: number): SessionFault | null {
-    const id = this.#blockStreamId
-    this.#blockStreamId = 0
-    if (!this.#decoder.decode(bytes, from, to, fields, this.#bounds)) return sessionFaults.compression
+  #onBlock(block: BlockReader): H2Fault | null {
+    if (block.isOpen) return null
+    const { streamId: id, bytes, from, to } = block
+    const isValid = this.#decoder.decode(bytes, from, to, fields, this.#bounds)
+    block.release()
+    if (!isValid) return h2Faults.compression
     this.lastActivity = this.now
-    const stream = this.#streams.get(id)
+    const stream = this.#find(id)
     if (stream === undefined) return this.#isServer ? this.#onRequest(id, to - from) : this.#onStrayHead(id)
-    if (!this.#isServer && !stream.isHeadSent) return sessionFaults.idleStream
-    stream.receivedBytes += this.#blockFrameBytes
-    if (stream.hasEnded)
-      return this.#failStream(stream, H2Error.streamClosed, 'nothing must follow the end of a stream')
+    if (!this.#isServer && !stream.isHeadSent) return h2Faults.idleStream
+    stream.receivedBytes += this.#block.frameBytes
+    if (stream.hasEnded) return this.#failStream(stream, h2Faults.closedStream)
     this.#account.credit(to - from)
     return stream.hasHead ? this.#onTrailers(stream) : this.#onResponse(stream)
   }
 
-  #onRequest(id: number, blockSize: number): SessionFault | null {
-    if (id % 2 === 0) return sessionFaults.streamId
+  #onRequest(id: number, blockSize: number): H2Fault | null {
+    if (id % 2 === 0) return h2Faults.streamId
     if (id <= this.#lastStreamId) return this.#onStrayHead(id)
     this.#lastStreamId = id
     if (this.isGoingAway) {
@@ -442,14 +378,14 @@ export class H2Session<User> {
     this.#account.credit(blockSize)
     this.#lastTakenId = id
     const stream = this.#addStream(id)
-    stream.receivedBytes = this.#blockFrameBytes
+    stream.receivedBytes = this.#block.frameBytes
     stream.hasHead = true
-    checkRequest(fields, this.#blockIsEnd)
+    checkRequest(fields, this.#block.isEnd)
     return this.#tellHead(stream, fields.contentLength)
   }
 
-  #onResponse(stream: H2Stream<User>): SessionFault | null {
-    const isEnd = this.#blockIsEnd
+  #onResponse(stream: H2Stream<User>): H2Fault | null {
+    const isEnd = this.#block.isEnd
     const status = checkResponse(fields, isEnd)
     stream.hasHead = status === -1 || status >= 200
     if (!stream.hasHead) return this.#tellHead(stream, -1)
@@ -460,11 +396,11 @@ export class H2Session<User> {
     return this.#tellHead(stream, contentLength)
   }
 
-  #tellHead(stream: H2Stream<User>, contentLength: number): SessionFault | null {
-    const isEnd = this.#blockIsEnd
-    if (this.#blockDependsOnItself) fields.fail(sessionFaults.selfDependency.text)
+  #tellHead(stream: H2Stream<User>, contentLength: number): H2Fault | null {
+    const isEnd = this.#block.isEnd
+    if (this.#block.dependsOnItself) fields.fail(h2Faults.selfDependency.text)
     if (fields.fault === 'malformed') {
-      this.#refuse(stream, H2Error.protocolError, fields.faultText)
+      this.#refuse(stream, malformed(fields.faultText))
       this.#handler.onHead(stream, fields, isEnd, this.now)
       this.#handler.onReset(stream, H2Error.protocolError, false, this.now)
       return this.#spendReset()
@@ -476,36 +412,40 @@ export class H2Session<User> {
     return null
   }
 
-  #onTrailers(stream: H2Stream<User>): SessionFault | null {
+  #onTrailers(stream: H2Stream<User>): H2Fault | null {
     checkTrailers(fields)
-    if (!this.#blockIsEnd) fields.fail('a second head must end the stream')
+    if (!this.#block.isEnd) fields.fail('a second head must end the stream')
     if (stream.contentLeft > 0) fields.fail(lengthText)
-    if (fields.fault === 'malformed') return this.#failStream(stream, H2Error.protocolError, fields.faultText)
+    if (fields.fault === 'malformed') return this.#failStream(stream, malformed(fields.faultText))
     stream.hasEnded = true
-    this.#handler.onTrailers(stream, fields, this.now)
+    if (!stream.isClosed) this.#handler.onTrailers(stream, fields, this.now)
     this.#closeIfDone(stream)
     return null
   }
 
   /** A head on a stream that is not open, and not for opening. */
-  #onStrayHead(id: number): SessionFault | null {
-    if (this.#isIdle(id)) return sessionFaults.idleStream
+  #onStrayHead(id: number): H2Fault | null {
+    if (this.#isIdle(id)) return h2Faults.idleStream
     switch (this.#closed.of(id)) {
       case Closed.byUs:
         return null
       case Closed.byPeer:
         return this.#answerStray(id)
       case Closed.ended:
-        return sessionFaults.closedStream
+        return h2Faults.closedStream
       default:
         // A client's head must be of a new stream; a target's may have been long on its way.
-        return this.#isServer ? sessionFaults.streamId : null
+        return this.#isServer ? h2Faults.streamId : null
     }
   }
 
-  #answerStray(id: number): SessionFault | null {
+  #answerStray(id: number): H2Fault | null {
     this.#outbox.writeWord(FrameType.rstStream, id, H2Error.streamClosed)
     return this.#spendReply()
+  }
+
+  #find(id: number): H2Stream<User> | undefined {
+    return this.#streams.get(id) ?? this.#left.get(id)
   }
 
   /** Whether nobody has begun that stream yet. */
@@ -513,64 +453,60 @@ export class H2Session<User> {
     return id % 2 === 0 || id > this.#lastStreamId
   }
 
-  #beginData(frames: FrameReader): SessionFault | null {
+  #beginData(frames: FrameReader): H2Fault | null {
     const { length, flags, streamId } = frames
     this.#dataStream = null
-    if (length > this.#receiveWindow) return sessionFaults.windowExceeded
+    this.#dataIsPadded = (flags & Flag.padded) !== 0
+    this.#dataIsEnd = (flags & Flag.endStream) !== 0
+    this.#dataLeft = length
+    if (length > this.#receiveWindow) return h2Faults.windowExceeded
     this.#receiveWindow -= length
-    const stream = this.#streams.get(streamId)
+    const stream = this.#find(streamId)
     if (stream === undefined || !(this.#isServer || stream.isHeadSent)) return this.#onStrayData(streamId, length)
-    const isPadded = (flags & Flag.padded) !== 0
-    const isEnd = (flags & Flag.endStream) !== 0
     stream.receivedBytes += frameHeadBytes + length
     const breach = this.#breachOfData(stream, length)
     if (breach !== null) {
       this.#giveBack(length)
-      return this.#failStream(stream, breach.code, breach.text)
+      return this.#failStream(stream, breach)
     }
     stream.receiveWindow -= length
     this.lastActivity = this.now
     this.#dataStream = stream
-    this.#dataLeft = length
-    this.#dataIsEnd = isEnd
-    this.#dataIsPadded = isPadded
-    return isPadded ? null : this.#countData(stream)
+    return this.#dataIsPadded ? null : this.#countData(stream)
   }
 
-  #breachOfData(stream: H2Stream<User>, length: number): SessionFault | null {
-    if (stream.hasEnded) return sessionFaults.closedStream
-    if (!stream.hasHead) return sessionFaults.idleStream
-    return length > stream.receiveWindow ? streamWindowExceeded : null
+  #breachOfData(stream: H2Stream<User>, length: number): H2Fault | null {
+    if (stream.hasEnded) return h2Faults.closedStream
+    if (!stream.hasHead) return h2Faults.idleStream
+    return length > stream.receiveWindow ? h2Faults.streamWindowExceeded : null
   }
 
-  #onStrayData(id: number, length: number): SessionFault | null {
-    if (this.#isIdle(id) || this.#streams.has(id)) return sessionFaults.idleStream
+  #onStrayData(id: number, length: number): H2Fault | null {
+    if (this.#isIdle(id) || this.#streams.has(id)) return h2Faults.idleStream
     this.#giveBack(length)
     return this.#closed.of(id) === Closed.byUs ? null : this.#answerStray(id)
   }
 
   /** Holds the length of a frame's data, which is known, against what the head said. */
-  #countData(stream: H2Stream<User>): SessionFault | null {
+  #countData(stream: H2Stream<User>): H2Fault | null {
     this.#account.credit(this.#dataLeft)
     if (stream.contentLeft === -1) return null
     stream.contentLeft -= this.#dataLeft
     if (stream.contentLeft >= 0 && !(this.#dataIsEnd && stream.contentLeft > 0)) return null
     this.#giveBack(this.#dataLeft)
     this.#dataStream = null
-    return this.#failStream(stream, H2Error.protocolError, lengthText)
+    return this.#failStream(stream, malformed(lengthText))
   }
 
-  #onDataPiece(stream: H2Stream<User>, frames: FrameReader): SessionFault | null {
-    if (stream.isClosed) {
-      this.#giveBack(this.#dataLeft)
-      this.#dataStream = null
-      return null
-    }
+  #onDataPiece(frames: FrameReader): H2Fault | null {
     let at = frames.from
     if (this.#dataIsPadded) {
-      const fault = this.#beginPadded(stream, frames.bytes[at++]!)
-      if (fault !== null || this.#dataStream === null) return fault
+      const fault = this.#beginPadded(frames.bytes[at++]!)
+      if (fault !== null) return fault
     }
+    const stream = this.#dataStream
+    if (stream === null) return null
+    if (stream.isClosed) return this.#dropData(stream)
     const to = Math.min(frames.to, at + this.#dataLeft)
     this.#dataLeft -= to - at
     const isDone = this.#dataLeft === 0
@@ -585,10 +521,28 @@ export class H2Session<User> {
     return null
   }
 
-  #beginPadded(stream: H2Stream<User>, padding: number): SessionFault | null {
+  /** What comes of a frame whose stream is gone, or left. */
+  #dropData(stream: H2Stream<User>): null {
+    this.#giveBack(this.#dataLeft)
+    this.#dataStream = null
+    if (!stream.isLeft) return null
+    stream.hasEnded = this.#dataIsEnd
+    // Its window, which is widened no more, is about to be used up.
+    if (!stream.hasEnded && stream.receiveWindow < framePayloadMax) this.#tellToStop(stream)
+    this.#closeIfDone(stream)
+    return null
+  }
+
+  #beginPadded(padding: number): H2Fault | null {
     this.#dataIsPadded = false
     this.#dataLeft -= 1 + padding
-    if (this.#dataLeft < 0) return sessionFaults.padding
+    if (this.#dataLeft < 0) return h2Faults.padding
+    const stream = this.#dataStream
+    if (stream === null) return null
+    if (stream.isClosed && !stream.isLeft) {
+      this.#giveBack(1 + padding)
+      return null
+    }
     stream.unconsumed += 1 + padding
     this.#consume(stream, 1 + padding)
     return this.#countData(stream)
@@ -597,7 +551,7 @@ export class H2Session<User> {
   #consume(stream: H2Stream<User>, size: number): void {
     stream.unconsumed -= size
     this.#giveBack(size)
-    if (stream.hasEnded) return
+    if (stream.hasEnded || stream.isClosed) return
     stream.credit += size
     if (stream.credit < this.#bounds.initialWindowBytes / 2) return
     this.#outbox.writeWord(FrameType.windowUpdate, stream.id, stream.credit)
@@ -614,16 +568,18 @@ export class H2Session<User> {
     this.#credit = 0
   }
 
-  #onRstStream(id: number, code: number): SessionFault | null {
-    const stream = this.#streams.get(id)
-    if (stream === undefined) return this.#isIdle(id) ? sessionFaults.idleStream : null
-    if (!this.#isServer && !stream.isHeadSent) return sessionFaults.idleStream
+  #onRstStream(id: number, code: number): H2Fault | null {
+    const stream = this.#find(id)
+    if (stream === undefined) return this.#isIdle(id) ? h2Faults.idleStream : null
+    if (!this.#isServer && !stream.isHeadSent) return h2Faults.idleStream
+    const { isLeft } = stream
     this.#close(stream, Closed.byPeer)
+    if (isLeft) return null
     this.#handler.onReset(stream, code, true, this.now)
     return this.#spendReset()
   }
 
-  #onSettings(bytes: Buffer, from: number, to: number): SessionFault | null {
+  #onSettings(bytes: Buffer, from: number, to: number): H2Fault | null {
     let sendWindow = this.#sendWindow
     for (let at = from; at < to; at += 6) {
       const value = readUint32(bytes, at + 2)
@@ -632,17 +588,17 @@ export class H2Session<User> {
           this.#outbox.limitTable(value)
           break
         case Setting.enablePush:
-          if (value > (this.#isServer ? 1 : 0)) return sessionFaults.setting
+          if (value > (this.#isServer ? 1 : 0)) return h2Faults.setting
           break
         case Setting.maxConcurrentStreams:
           this.peerMaxConcurrentStreams = value
           break
         case Setting.initialWindowSize:
-          if (value > windowBytesMax) return sessionFaults.windowSize
+          if (value > windowBytesMax) return h2Faults.windowSize
           sendWindow = value
           break
         case Setting.maxFrameSize:
-          if (value < framePayloadMax || value > maxFrameSizeMax) return sessionFaults.setting
+          if (value < framePayloadMax || value > maxFrameSizeMax) return h2Faults.setting
       }
     }
     this.hasPeerSettings = true
@@ -651,23 +607,23 @@ export class H2Session<User> {
   }
 
   /** All streams have had the old value to begin with, and may come to less than nothing (RFC 9113, section 6.9.2). */
-  #changeSendWindows(size: number): SessionFault | null {
+  #changeSendWindows(size: number): H2Fault | null {
     const change = size - this.#sendWindow
     this.#sendWindow = size
     if (change === 0) return null
     for (const stream of this.#streams.values()) {
       stream.sendWindow += change
-      if (stream.sendWindow > windowBytesMax) return sessionFaults.windowSize
+      if (stream.sendWindow > windowBytesMax) return h2Faults.windowSize
     }
     return null
   }
 
-  #onPing(bytes: Buffer, from: number, to: number): SessionFault | null {
+  #onPing(bytes: Buffer, from: number, to: number): H2Fault | null {
     this.#outbox.writePingAck(bytes, from, to)
     return this.#spendReply()
   }
 
-  #onGoAway(lastStreamId: number, code: number): SessionFault | null {
+  #onGoAway(lastStreamId: number, code: number): H2Fault | null {
     // A client that says it goes only says that it takes no pushed streams.
     if (this.#isServer) return null
     this.isGoingAway = true
@@ -680,56 +636,63 @@ export class H2Session<User> {
     return null
   }
 
-  #onWindowUpdate(id: number, increment: number): SessionFault | null {
+  #onWindowUpdate(id: number, increment: number): H2Fault | null {
     if (id === 0) {
-      if (increment === 0) return sessionFaults.windowIncrement
-      return this.#outbox.widen(increment) ? null : sessionFaults.windowSize
+      if (increment === 0) return h2Faults.windowIncrement
+      return this.#outbox.widen(increment) ? null : h2Faults.windowSize
     }
-    const stream = this.#streams.get(id)
-    if (stream === undefined) return this.#isIdle(id) ? sessionFaults.idleStream : null
-    const { windowIncrement, windowSize } = sessionFaults
-    if (increment === 0) return this.#failStream(stream, windowIncrement.code, windowIncrement.text)
+    const stream = this.#find(id)
+    if (stream === undefined) return this.#isIdle(id) ? h2Faults.idleStream : null
+    if (increment === 0) return this.#failStream(stream, h2Faults.windowIncrement)
     stream.sendWindow += increment
-    if (stream.sendWindow <= windowBytesMax) return null
-    return this.#failStream(stream, windowSize.code, windowSize.text)
+    return stream.sendWindow <= windowBytesMax ? null : this.#failStream(stream, h2Faults.windowSize)
   }
 
-  #spendReset(): SessionFault | null {
+  #spendReset(): H2Fault | null {
     // A target resets no more than we have opened.
-    return !this.#isServer || this.#account.spendReset(this.now) ? null : sessionFaults.resets
+    return !this.#isServer || this.#account.spendReset(this.now) ? null : h2Faults.resets
   }
 
-  #spendReply(): SessionFault | null {
-    return !this.isBlocked || this.#account.spendReply() ? null : sessionFaults.replies
+  #spendReply(): H2Fault | null {
+    return !this.isBlocked || this.#account.spendReply() ? null : h2Faults.replies
   }
 
-  /** The peer broke the rules on the stream. */
-  #failStream(stream: H2Stream<User>, code: number, text: string): SessionFault | null {
-    this.#refuse(stream, code, text)
-    this.#handler.onReset(stream, code, false, this.now)
+  /** The peer broke the rules on the stream: the others go on, unless that happens too often. */
+  #failStream(stream: H2Stream<User>, fault: H2Fault): H2Fault | null {
+    const { isLeft } = stream
+    this.#refuse(stream, fault)
+    if (!isLeft) this.#handler.onReset(stream, fault.code, false, this.now)
     return this.#spendReset()
   }
 
-  #refuse(stream: H2Stream<User>, code: number, text: string): void {
+  #refuse(stream: H2Stream<User>, { code, text }: H2Fault): void {
     stream.resetText = text
     this.#outbox.writeWord(FrameType.rstStream, stream.id, code)
     this.#close(stream, Closed.byUs)
   }
 
   #closeIfDone(stream: H2Stream<User>): void {
-    if (stream.hasEnded && stream.isEndSent && !stream.isClosed) this.#close(stream, Closed.ended)
+    const isOpen = !stream.isClosed || stream.isLeft
+    if (isOpen && stream.hasEnded && stream.isEndSent) this.#close(stream, Closed.ended)
   }
 
   #close(stream: H2Stream<User>, closed: Closed): void {
+    this.#release(stream)
+    this.#left.delete(stream.id)
+    stream.isLeft = false
+    this.#closed.add(stream.id, closed)
+  }
+
+  /** It is no longer the owner's. */
+  #release(stream: H2Stream<User>): void {
     stream.isClosed = true
     this.#streams.delete(stream.id)
-    this.#closed.add(stream.id, closed)
     this.#outbox.forget(stream)
     this.#giveBack(stream.unconsumed)
     stream.unconsumed = 0
   }
 
-  #fail(fault: SessionFault): void {
+  #fail(fault: H2Fault): void {
     this.#prepare()
     this.#outbox.writeGoAway(this.#lastTakenId, fault.code)
     this.#isOver = true
@@ -765,8 +728,7 @@ export class H2Session<User> {
   }
 }
 
-/** A stream's affair; the others go on. */
-const streamWindowExceeded: SessionFault = {
-  code: H2Error.flowControlError,
-  text: 'no more data must be sent than the stream allows',
+/** Of a stream; the others go on. */
+function malformed(text: string): H2Fault {
+  return { code: H2Error.protocolError, text }
 }

@@ -22,6 +22,8 @@ export class H2Stream<User> {
 
   // The rest is the session's own.
 
+  /** The owner has done with it, the client has not; it is closed as far as the owner knows. */
+  isLeft = false
   /** A head of ours was written: the peer knows of the stream. */
   isHeadSent = false
   /** Our END_STREAM was written. */

@@ -1,11 +1,11 @@
-/** What ends a session: the code that the peer is told in GOAWAY, and what was expected, for the log. */
+/** What ends a session, or a stream: the code that the peer is told, and what was expected of it, for the log. */
 
 import { H2Error } from './errors.ts'
 import { Flag, FrameType, framePayloadMax } from './frames.ts'
 
-export type SessionFault = { readonly code: number; readonly text: string }
+export type H2Fault = { readonly code: number; readonly text: string }
 
-export const sessionFaults = {
+export const h2Faults = {
   preface: { code: H2Error.protocolError, text: 'a client must begin with the preface of HTTP/2' },
   settingsFirst: { code: H2Error.protocolError, text: 'SETTINGS must come first' },
   frameLength: { code: H2Error.frameSizeError, text: 'a frame must have a length that its type allows' },
@@ -23,22 +23,23 @@ export const sessionFaults = {
   windowSize: { code: H2Error.flowControlError, text: 'a window must stay below 2^31 bytes' },
   windowIncrement: { code: H2Error.protocolError, text: 'a window must be widened by at least one byte' },
   windowExceeded: { code: H2Error.flowControlError, text: 'no more data must be sent than the connection allows' },
+  streamWindowExceeded: { code: H2Error.flowControlError, text: 'no more data must be sent than the stream allows' },
   blockBytes: { code: H2Error.enhanceYourCalm, text: 'a header block is too long' },
   blockFrames: { code: H2Error.enhanceYourCalm, text: 'a header block comes in too many frames' },
   overhead: { code: H2Error.enhanceYourCalm, text: 'too many frames for what they carry' },
   resets: { code: H2Error.enhanceYourCalm, text: 'streams are reset too often' },
   replies: { code: H2Error.enhanceYourCalm, text: 'too many answers wait to be read' },
-} as const satisfies Record<string, SessionFault>
+} as const satisfies Record<string, H2Fault>
 
 /** What the head of a frame tells by itself, before any of its payload has come. */
-export function faultOfShape(type: number, flags: number, length: number, streamId: number): SessionFault | null {
-  if (length > framePayloadMax) return sessionFaults.frameLength
+export function faultOfShape(type: number, flags: number, length: number, streamId: number): H2Fault | null {
+  if (length > framePayloadMax) return h2Faults.frameLength
   switch (type) {
     case FrameType.data:
     case FrameType.headers:
     case FrameType.continuation:
-      if (streamId === 0) return sessionFaults.frameStream
-      return length < leastLength(type, flags) ? sessionFaults.frameLength : null
+      if (streamId === 0) return h2Faults.frameStream
+      return length < leastLength(type, flags) ? h2Faults.frameLength : null
     case FrameType.priority:
       return fixedShape(length === 5, streamId !== 0)
     case FrameType.rstStream:
@@ -52,15 +53,15 @@ export function faultOfShape(type: number, flags: number, length: number, stream
     case FrameType.goAway:
       return fixedShape(length >= 8, streamId === 0)
     case FrameType.pushPromise:
-      return sessionFaults.push
+      return h2Faults.push
     default:
       return null
   }
 }
 
-function fixedShape(hasLength: boolean, hasPlace: boolean): SessionFault | null {
-  if (!hasPlace) return sessionFaults.frameStream
-  return hasLength ? null : sessionFaults.frameLength
+function fixedShape(hasLength: boolean, hasPlace: boolean): H2Fault | null {
+  if (!hasPlace) return h2Faults.frameStream
+  return hasLength ? null : h2Faults.frameLength
 }
 
 /** What stands before the payload proper: the length of the padding, and of HEADERS a priority. */
