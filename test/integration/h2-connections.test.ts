@@ -296,7 +296,7 @@ for (const [what, end] of endings) {
     await client.sees('SETTINGS ack')
     const over = end(scene)
     assert.equal((await client.ends()).at(-1), 'GOAWAY 0 noError')
-    await over
+    await scene.plane.letNotice(over)
   })
 
   test(`when ${what}, streams in flight finish, and none is begun`, async t => {
@@ -312,7 +312,7 @@ for (const [what, end] of endings) {
     await scene.target.receivedRequests(2)
     gate.resolve()
     await client.ends()
-    await over
+    await scene.plane.letNotice(over)
     assert.deepEqual(
       [1, 3, 5].map(id => client.body(id).toString()),
       ['late', 'late', ''],
@@ -341,7 +341,7 @@ test('a connection that goes away sends the last of a response that waited for i
   const over = scene.plane.plane.stop(25_000)
   client.socket.resume()
   await client.ends()
-  await over
+  await scene.plane.letNotice(over)
   assert.ok(client.body(1).equals(body))
   assert.equal(client.frames.findLast(({ type }) => type === 'DATA')!.flags, END_STREAM)
   assert.deepEqual(scene.plane.faults, [])

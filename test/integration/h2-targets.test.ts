@@ -218,7 +218,9 @@ test('a body of more than 64 KB is not sent again', async t => {
     () => 'the body',
   )
   target.streams[0]!.close(NGHTTP2_REFUSED_STREAM)
-  assert.equal((await responseH2(stream)).status, 502)
+  const answered = responseH2(stream)
+  stream.end()
+  assert.equal((await answered).status, 502)
   assert.deepEqual(scene.plane.faults, ['targetStreamReset'])
   assert.equal(target.streams.length, 1)
 })
