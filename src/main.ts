@@ -18,12 +18,14 @@ import { type StatusServer, startStatusServer } from './control/status-server.ts
 import { openStore } from './control/store.ts'
 import { FileWatch } from './control/watch-files.ts'
 import { AnomalyDetector, type TargetReading } from './health/anomaly-detector.ts'
-import { HealthChecker } from './health/checker.ts'
+import { type CheckedGroup, HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
 import type { Listener, Resources } from './model/resources.ts'
+import type { Snapshot } from './model/snapshot.ts'
 import { TargetStates } from './model/target-states.ts'
 import { sslPolicyLimits } from './net/accept-tls.ts'
 import { whyNotFree } from './net/port-check.ts'
+import { activeConnections } from './observe/counters.ts'
 import { LogDelivery } from './observe/log-delivery.ts'
 import { randomName } from './observe/log-files.ts'
 import { sharesPorts, Workers } from './proxy/workers.ts'
@@ -201,7 +203,11 @@ class Running {
       clock: systemClock,
       states: this.#states,
       cookieKeys: () => this.#cookieKeys!.keys,
-      onDrained: target => this.#workers!.cut([target.slot]),
+      onDrained: ({ slots }) => this.#workers!.cut(slots),
+      isSlotBusy: (kind, slot) => {
+        if (kind === 'target') return this.#states.requestsInFlight(slot) > 0
+        return activeConnections(this.#workers!.slabs, slot) > 0
+      },
       onSlotFreed: (kind, slot) => {
         if (kind === 'target') this.#states.clearTarget(slot)
         for (const slab of this.#workers!.slabs) {
@@ -271,7 +277,7 @@ class Running {
         await checkPorts(boundPorts(this.#publisher.resources), config.resources)
         const certificate = this.#localCertificate?.certificate
         await this.#publish(config)
-        this.say(`configuration ${this.#reporter!.snapshot} is in force: ${summary(config.resources)}`)
+        this.say(`configuration ${this.#publisher.snapshot.number} is in force: ${summary(config.resources)}`)
         for (const warning of config.warnings) this.say(`warning: ${formatProblem(warning)}`)
         if (this.#localCertificate?.certificate.arn !== certificate?.arn) {
           for (const line of this.#certificateLines()) this.say(line)
@@ -326,18 +332,7 @@ class Running {
     }
     this.#publisher.commit(resources)
     this.#config = config
-    this.#reporter!.snapshot = snapshot.number
-    const used = usedGroups(resources)
-    this.#checker.apply(
-      resources.targetGroups.map(({ arn, name, healthCheck, attributes }, i) => ({
-        arn,
-        name,
-        healthCheck,
-        isInUse: used.has(arn),
-        slowStartSeconds: attributes.slowStartSeconds,
-        targets: snapshot.targetGroups[i]!.targets,
-      })),
-    )
+    this.#checker.apply(checkedGroups(resources, snapshot))
     this.#detector.apply(snapshot.targetGroups)
   }
 
@@ -450,9 +445,10 @@ class PortNotFree extends Error {
 type BoundPort = { readonly ip: string; readonly port: number; readonly name: string }
 
 function boundPorts({ loadBalancers }: Resources): BoundPort[] {
-  return loadBalancers.flatMap(({ name, bind, listeners }) =>
-    listeners.flatMap(({ bindPort }) => bind.map(ip => ({ ip, port: bindPort, name }))),
-  )
+  return loadBalancers.flatMap(({ name, availabilityZones, listeners }) => {
+    const addresses = availabilityZones.flatMap(zone => zone.addresses)
+    return listeners.flatMap(({ bindPort }) => addresses.map(ip => ({ ip, port: bindPort, name })))
+  })
 }
 
 /** @param held are bound by this process already */
@@ -503,13 +499,17 @@ function localUrl({ bindPort }: Listener): string {
   return `https://localhost:${bindPort}/`
 }
 
-function usedGroups({ loadBalancers }: Resources): Set<string> {
-  const actions = loadBalancers.flatMap(({ listeners }) =>
-    listeners.flatMap(({ defaultAction, rules }) => [defaultAction, ...rules.map(({ action }) => action)]),
-  )
-  return new Set(
-    actions.flatMap(action => (action.type === 'forward' ? action.targetGroups.map(({ arn }) => arn) : [])),
-  )
+function checkedGroups({ targetGroups }: Resources, snapshot: Snapshot): CheckedGroup[] {
+  const healthChecks = new Map(targetGroups.map(({ arn, healthCheck }) => [arn, healthCheck]))
+  return snapshot.targetGroups.map(({ arn, name, node, attributes, targets, targetsElsewhere }) => ({
+    arn,
+    name,
+    node,
+    healthCheck: healthChecks.get(arn)!,
+    isInUse: node !== null,
+    slowStartSeconds: attributes.slowStartSeconds,
+    targets: [...targets, ...targetsElsewhere],
+  }))
 }
 
 function summary({ loadBalancers, targetGroups }: Resources): string {

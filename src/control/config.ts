@@ -42,6 +42,8 @@ export type ConfigOptions = {
   readonly nowMs?: number
   /** HTTPS listeners may come without certificates, and get one of this machine's own before they are published. */
   readonly usesLocalCertificate?: boolean
+  /** Says which addresses there are by default. */
+  readonly platform?: NodeJS.Platform
 }
 
 export type ConfigResult = (
@@ -85,7 +87,13 @@ export function problemOutsideText(file: string, message: string): ConfigProblem
  */
 export function parseConfig(
   texts: readonly ConfigText[],
-  { portOffset = 0, readPem = readPemFile, nowMs = Date.now(), usesLocalCertificate = false }: ConfigOptions = {},
+  {
+    portOffset = 0,
+    readPem = readPemFile,
+    nowMs = Date.now(),
+    usesLocalCertificate = false,
+    platform = process.platform,
+  }: ConfigOptions = {},
 ): ConfigResult {
   assert(Number.isInteger(portOffset) && portOffset >= 0, 'the port offset is a whole number, not negative')
   const sources = texts.map(({ name, text, folder = '.' }) => readSource(name, text, folder))
@@ -97,7 +105,7 @@ export function parseConfig(
   const files = drafted.flatMap(({ source, draft }) => (draft ? [{ place: new Place(source), value: draft }] : []))
   // With a file missing, names that it would have defined would all seem unknown.
   if (files.length === sources.length) {
-    checkDrafts(files, portOffset, certificates, reportTo(problems), reportTo(warnings))
+    checkDrafts(files, { portOffset, platform }, certificates, reportTo(problems), reportTo(warnings))
   }
   if (problems.length > 0) return { ok: false, problems: inOrder(problems, sources), files: pems.files }
 

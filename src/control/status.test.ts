@@ -33,7 +33,14 @@ function fixture(t: TestContext) {
   const clock = new ManualClock(Date.UTC(2026, 0, 2, 3, 4, 5))
   const states = new TargetStates()
   const slabs = [new CounterSlab(), new CounterSlab()] as const
-  const publisher = new Publisher({ clock, states, cookieKeys: () => [], onDrained: () => {}, onSlotFreed: () => {} })
+  const publisher = new Publisher({
+    clock,
+    states,
+    cookieKeys: () => [],
+    onDrained: () => {},
+    isSlotBusy: () => false,
+    onSlotFreed: () => {},
+  })
   const checker = new HealthChecker({ clock, states, onChange: () => {} })
   t.after(() => {
     publisher.close()
@@ -57,8 +64,8 @@ function fixture(t: TestContext) {
     const snapshot = publisher.prepare(resources)
     publisher.commit(resources)
     const [{ arn, name, healthCheck }, { targets }] = [resources.targetGroups[0]!, snapshot.targetGroups[0]!]
-    checker.apply([{ arn, name, healthCheck, isInUse: false, slowStartSeconds: 0, targets }])
-    return { loadBalancer: snapshot.loadBalancers[0]!.slot, targets: targets.map(({ slot }) => slot) }
+    checker.apply([{ arn, name, node: null, healthCheck, isInUse: false, slowStartSeconds: 0, targets }])
+    return { loadBalancer: snapshot.loadBalancers[0]!.nodes[0]!.slot, targets: targets.map(({ slot }) => slot) }
   }
   return { clock, states, slabs, reporter, publish }
 }

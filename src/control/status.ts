@@ -5,11 +5,17 @@ import type { AnomalyDetector, AnomalyResult } from '../health/anomaly-detector.
 import type { HealthChecker } from '../health/checker.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
 import { faultRow } from '../model/faults.ts'
-import { describeReason, type TargetHealth } from '../model/health.ts'
-import { formatAddress, type Listener, type LoadBalancer, type TargetGroup } from '../model/resources.ts'
+import { describeReason, describeZoneNotEnabled, type TargetHealth } from '../model/health.ts'
+import { formatAddress, type Listener, type LoadBalancer, type Target, type TargetGroup } from '../model/resources.ts'
+import type { SnapshotLoadBalancer, SnapshotNode } from '../model/snapshot.ts'
 import type { TargetStates } from '../model/target-states.ts'
-import type { CounterSlab, LoadBalancerCounter, TargetCounter } from '../observe/counters.ts'
-import type { DrainingTarget, Publisher } from './publisher.ts'
+import {
+  activeConnections,
+  type CounterSlab,
+  type LoadBalancerCounter,
+  type TargetCounter,
+} from '../observe/counters.ts'
+import type { Publisher } from './publisher.ts'
 
 export type Status = {
   readonly version: string
@@ -30,6 +36,16 @@ export type LoadBalancerStatus = {
   readonly arn: string
   readonly dnsName: string
   readonly listeners: readonly { protocol: string; port: number; addresses: readonly string[]; rules: number }[]
+  readonly availabilityZones: readonly ZoneStatus[]
+} & Traffic
+
+/** A node of a load balancer. */
+export type ZoneStatus = {
+  readonly zoneName: string
+  readonly addresses: readonly string[]
+} & Traffic
+
+export type Traffic = {
   readonly activeConnections: number
   readonly exchanges: number
   /** Rising since the start, by CloudWatch's names. */
@@ -45,6 +61,13 @@ export type TargetGroupStatus = {
 export type TargetStatus = {
   readonly id: string
   readonly port: number
+  readonly availabilityZone: string
+  /** What the nodes of the load balancer make of it, each by its own health checks. */
+  readonly nodes: readonly ({ readonly zoneName: string } & TargetView)[]
+} & TargetView
+
+/** As one node sees a target; or all together: then it is as well as the node says that is worst off with it (assumed). */
+export type TargetView = {
   readonly state: TargetHealth['state']
   readonly reason: string | null
   readonly description: string | null
@@ -106,7 +129,6 @@ export class StatusReporter {
   readonly #sources: StatusSources
   readonly #startedAt: string
   readonly #faults: FaultEvent[] = []
-  snapshot = 0
 
   constructor(sources: StatusSources) {
     this.#sources = sources
@@ -120,67 +142,87 @@ export class StatusReporter {
 
   status(): Status {
     const { version, publisher, slabs, logFolder } = this.#sources
-    const { loadBalancers, targetGroups } = publisher.resources
-    const draining = publisher.draining
     return {
       version,
       pid: process.pid,
       startedAt: this.#startedAt,
       workers: slabs().length,
-      snapshot: this.snapshot,
+      snapshot: publisher.snapshot.number,
       logFolder,
-      loadBalancers: loadBalancers.map(loadBalancer => this.#loadBalancer(loadBalancer)),
-      targetGroups: targetGroups.map(group =>
-        this.#targetGroup(
-          group,
-          draining.filter(target => target.group === group.arn),
-        ),
-      ),
+      loadBalancers: publisher.snapshot.loadBalancers.map(loadBalancer => this.#loadBalancer(loadBalancer)),
+      targetGroups: publisher.resources.targetGroups.map(group => this.#targetGroup(group)),
       faults: this.#faults.map(faultStatus),
     }
   }
 
-  #loadBalancer(loadBalancer: LoadBalancer): LoadBalancerStatus {
-    const slot = this.#sources.publisher.slotOfLoadBalancer(loadBalancer.arn)
-    const sum = (counter: LoadBalancerCounter) =>
-      this.#sources.slabs().reduce((total, slab) => total + slab.loadBalancer(slot, counter), 0)
+  #loadBalancer(loadBalancer: SnapshotLoadBalancer): LoadBalancerStatus {
+    const { name, arn, dnsName, listeners, nodes } = loadBalancer
     return {
-      name: loadBalancer.name,
-      arn: loadBalancer.arn,
-      dnsName: loadBalancer.dnsName,
-      listeners: loadBalancer.listeners.map(listener => ({
+      name,
+      arn,
+      dnsName,
+      listeners: listeners.map(listener => ({
         protocol: listener.protocol,
         port: listener.port,
         addresses: listenerAddresses(loadBalancer, listener),
         rules: listener.rules.length,
       })),
-      activeConnections: sum('connectionsOpened') - sum('connectionsClosed'),
+      ...this.#traffic(nodes),
+      availabilityZones: nodes.map(node => ({
+        zoneName: node.zoneName,
+        addresses: node.addresses,
+        ...this.#traffic([node]),
+      })),
+    }
+  }
+
+  #traffic(nodes: readonly SnapshotNode[]): Traffic {
+    const slabs = this.#sources.slabs()
+    const sum = (counter: LoadBalancerCounter) =>
+      sumOf(nodes, ({ slot }) => sumOf(slabs, slab => slab.loadBalancer(slot, counter)))
+    return {
+      activeConnections: sumOf(nodes, ({ slot }) => activeConnections(slabs, slot)),
       exchanges: sum('exchanges'),
       counters: Object.fromEntries(shownCounters.map(counter => [counter, sum(counter)])),
     }
   }
 
-  #targetGroup(group: TargetGroup, draining: readonly DrainingTarget[]): TargetGroupStatus {
-    const targets = group.targets.map(target => {
-      const slot = this.#sources.publisher.slotOfTarget(group.arn, target)
-      return this.#target(target, slot, this.#sources.checker.health(slot))
+  #targetGroup({ arn, name, targets }: TargetGroup): TargetGroupStatus {
+    const { publisher, checker } = this.#sources
+    const { loadBalancers, targetGroups } = publisher.snapshot
+    const zoneNames = new Map(loadBalancers.flatMap(({ nodes }) => nodes.map(node => [node.slot, node.zoneName])))
+    const views = targetGroups
+      .filter(group => group.arn === arn)
+      .map(({ node, targets, targetsElsewhere }) => ({
+        zoneName: zoneNames.get(node ?? -1) ?? null,
+        slots: new Map([...targets, ...targetsElsewhere].map(({ ip, port, slot }) => [formatAddress(ip, port), slot])),
+      }))
+    const registered = targets.map(target => {
+      const seen = views.flatMap(({ zoneName, slots }) => {
+        const slot = slots.get(formatAddress(target.ip, target.port))
+        return slot === undefined ? [] : [{ zoneName, ...this.#view(slot, checker.health(slot)) }]
+      })
+      return targetStatus(target, seen.length === 0 ? [zoneNotEnabled] : seen)
     })
-    const leaving = draining.map(target =>
-      this.#target(target, target.slot, { state: 'draining', reason: 'Target.DeregistrationInProgress' }),
-    )
-    return { name: group.name, arn: group.arn, targets: [...targets, ...leaving] }
+    const leaving = publisher.draining
+      .filter(target => target.group === arn)
+      .map(target => {
+        const seen = target.slots.map(slot => this.#view(slot, draining))
+        return targetStatus(
+          target,
+          seen.map(view => ({ zoneName: null, ...view })),
+        )
+      })
+    return { name, arn, targets: [...registered, ...leaving] }
   }
 
-  #target(target: { ip: string; port: number }, slot: number, health: TargetHealth): TargetStatus {
-    const { states, checker, detector, slabs } = this.#sources
-    const sum = (counter: TargetCounter) => slabs().reduce((total, slab) => total + slab.target(slot, counter), 0)
-    const { reason, description } = explain(health)
+  #view(slot: number, health: TargetHealth): TargetView {
+    const { states, checker, detector } = this.#sources
+    const slabs = this.#sources.slabs()
+    const sum = (counter: TargetCounter) => sumOf(slabs, slab => slab.target(slot, counter))
     return {
-      id: target.ip,
-      port: target.port,
       state: health.state,
-      reason,
-      description,
+      ...explain(health),
       anomaly: detector.result(slot),
       isMitigated: detector.isMitigated(slot),
       isSlowStarting: states.isSlowStarting(slot),
@@ -192,15 +234,62 @@ export class StatusReporter {
   }
 }
 
-function explain(health: TargetHealth): { reason: string | null; description: string | null } {
+function sumOf<Item>(items: readonly Item[], of: (item: Item) => number): number {
+  return items.reduce((sum, item) => sum + of(item), 0)
+}
+
+/** A view, and the zone of the node that has it; null where the node is gone, or there never was one. */
+type SeenTarget = { readonly zoneName: string | null } & TargetView
+
+const draining: TargetHealth = { state: 'draining', reason: 'Target.DeregistrationInProgress' }
+
+const zoneNotEnabled: SeenTarget = {
+  zoneName: null,
+  state: 'unused',
+  reason: 'Target.NotInUse',
+  description: describeZoneNotEnabled,
+  anomaly: 'normal',
+  isMitigated: false,
+  isSlowStarting: false,
+  lastCheck: null,
+  requests: 0,
+  requestsInFlight: 0,
+  faults: 0,
+}
+
+/** Worst first. */
+const severity: readonly TargetHealth['state'][] = ['draining', 'unhealthy', 'initial', 'healthy', 'unused']
+
+function targetStatus({ ip, port, availabilityZone }: Target, seen: readonly SeenTarget[]): TargetStatus {
+  const worst = severity.map(state => seen.find(view => view.state === state)).find(view => view !== undefined)!
+  const { state, reason, description, lastCheck } = worst
+  return {
+    id: ip,
+    port,
+    availabilityZone,
+    state,
+    reason,
+    description,
+    anomaly: seen.some(view => view.anomaly === 'anomalous') ? 'anomalous' : 'normal',
+    isMitigated: seen.some(view => view.isMitigated),
+    isSlowStarting: seen.some(view => view.isSlowStarting),
+    lastCheck,
+    requests: sumOf(seen, view => view.requests),
+    requestsInFlight: sumOf(seen, view => view.requestsInFlight),
+    faults: sumOf(seen, view => view.faults),
+    nodes: seen.flatMap(({ zoneName, ...view }) => (zoneName === null ? [] : [{ zoneName, ...view }])),
+  }
+}
+
+function explain(health: TargetHealth): Pick<TargetView, 'reason' | 'description'> {
   if (health.state === 'healthy') return { reason: null, description: null }
   const description = health.state === 'unhealthy' ? health.description : describeReason(health.reason)
   return { reason: health.reason, description }
 }
 
 /** Where a listener can be reached. */
-export function listenerAddresses(loadBalancer: LoadBalancer, listener: Listener): string[] {
-  return loadBalancer.bind.map(ip => formatAddress(ip, listener.bindPort))
+export function listenerAddresses({ availabilityZones }: LoadBalancer, { bindPort }: Listener): string[] {
+  return availabilityZones.flatMap(({ addresses }) => addresses.map(ip => formatAddress(ip, bindPort)))
 }
 
 function faultStatus(event: FaultEvent): FaultStatus {

@@ -63,6 +63,7 @@ function groupOf(targets: readonly (readonly [slot: number, target: { port: numb
   return {
     arn: targetGroupArn('app', '0123456789abcdef'),
     name: 'app',
+    node: 0,
     healthCheck,
     isInUse: true,
     slowStartSeconds: 0,
@@ -147,7 +148,7 @@ describe('health checker', () => {
     assert.equal(checker.lastProbe(7)?.detail, 'answered 200')
     assert.deepEqual(fixture.changes[1], {
       slot: 7,
-      group: { arn: groupOf([]).arn, name: 'app' },
+      group: { arn: groupOf([]).arn, name: 'app', node: 0 },
       target: { ip: '127.0.0.1', port: target.port },
       from: { state: 'initial', reason: 'Elb.InitialHealthChecking' },
       to: { state: 'healthy' },

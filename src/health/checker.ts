@@ -8,7 +8,6 @@
 
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
-import type { TargetGroupArn } from '../model/arns.ts'
 import type { TargetHealth } from '../model/health.ts'
 import type { HealthCheck } from '../model/resources.ts'
 import type { SnapshotTarget } from '../model/snapshot.ts'
@@ -17,6 +16,7 @@ import {
   type CheckSettings,
   type CheckSurroundings,
   type GroupId,
+  groupKey,
   type HealthChange,
   notRegistered,
   type ProbeReport,
@@ -46,7 +46,7 @@ export class HealthChecker {
   #isClosed = false
 
   constructor({ clock, states, onChange, onProbe = () => {}, random = Math.random }: HealthCheckerOptions) {
-    const hasTargetAtFullShare = (group: TargetGroupArn): boolean => this.#hasTargetAtFullShare(group)
+    const hasTargetAtFullShare = (group: GroupId): boolean => this.#hasTargetAtFullShare(group)
     this.#around = { clock, states, onChange, onProbe, random, hasTargetAtFullShare }
   }
 
@@ -58,8 +58,8 @@ export class HealthChecker {
   apply(groups: readonly CheckedGroup[]): void {
     assert(!this.#isClosed, 'a closed health checker is given nothing to check')
     const before = this.#checks
-    const groupsBefore = new Set<TargetGroupArn>()
-    for (const check of before.values()) if (check.isChecking) groupsBefore.add(check.group.arn)
+    const groupsBefore = new Set<string>()
+    for (const check of before.values()) if (check.isChecking) groupsBefore.add(groupKey(check.group))
     const after = new Map<number, TargetCheck>()
     for (const group of groups) {
       assertProbeable(group.healthCheck)
@@ -74,9 +74,10 @@ export class HealthChecker {
     // First the old, so that a slot's next owner is the only one that writes it.
     for (const check of before.values()) if (after.get(check.slot) !== check) check.stop()
     for (const group of groups) {
+      const isNew = !groupsBefore.has(groupKey(group))
       for (const target of group.targets) {
         if (this.#checks !== after) return // onChange applied something newer, or closed us
-        after.get(target.slot)!.configure(group, !groupsBefore.has(group.arn))
+        after.get(target.slot)!.configure(group, isNew)
       }
     }
   }
@@ -102,9 +103,10 @@ export class HealthChecker {
     this.#isClosed = true
   }
 
-  #hasTargetAtFullShare(group: TargetGroupArn): boolean {
+  #hasTargetAtFullShare(group: GroupId): boolean {
+    const key = groupKey(group)
     for (const check of this.#checks.values()) {
-      if (check.group.arn !== group || check.health.state !== 'healthy') continue
+      if (groupKey(check.group) !== key || check.health.state !== 'healthy') continue
       if (!this.#around.states.isSlowStarting(check.slot)) return true
     }
     return false
@@ -112,7 +114,7 @@ export class HealthChecker {
 }
 
 function isCheckOf(check: TargetCheck, group: GroupId, target: SnapshotTarget): boolean {
-  return check.group.arn === group.arn && check.target.ip === target.ip && check.target.port === target.port
+  return groupKey(check.group) === groupKey(group) && check.target.ip === target.ip && check.target.port === target.port
 }
 
 /** Validation has seen to both; without them probes would overlap, or a path could forge a request. */

@@ -33,6 +33,9 @@ export function describeReason(reason: keyof typeof descriptions): string {
   return descriptions[reason]
 }
 
+/** The other sentence for `Target.NotInUse`. */
+export const describeZoneNotEnabled = 'Target is in an Availability Zone that is not enabled for the load balancer'
+
 /** @param codes the distinct status codes seen, in the order they came */
 export function describeCodeMismatch(codes: readonly number[]): string {
   return `Health checks failed with these codes: [${codes.join(', ')}]`

@@ -9,8 +9,14 @@ import type { Clock } from '../base/clock.ts'
 import { DeadlineWheel, type Watched } from '../base/deadline-wheel.ts'
 import { resourceId, type TargetGroupArn } from '../model/arns.ts'
 import type { FaultCode } from '../model/faults.ts'
-import type { Listener, ListenerTls, ResponseHeader, RoutingAction } from '../model/resources.ts'
-import type { Snapshot, SnapshotLoadBalancer } from '../model/snapshot.ts'
+import {
+  type Listener,
+  type ListenerTls,
+  type ResponseHeader,
+  type RoutingAction,
+  targetGroupsOf,
+} from '../model/resources.ts'
+import type { Snapshot, SnapshotLoadBalancer, SnapshotNode } from '../model/snapshot.ts'
 import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import { TlsHandshake, TlsListener } from '../net/accept-tls.ts'
@@ -96,8 +102,8 @@ export class DataPlane {
     this.#context.cookies = new CookieSeal(snapshot.cookieKeys)
     this.#secured = secured
     const ports = new Map<string, BoundPort>()
-    for (const [key, { loadBalancer, listener, address }] of wanted) {
-      const running = this.#runListener(this.#runLoadBalancer(loadBalancer, nodeIpOf(address)), listener)
+    for (const [key, { loadBalancer, node, listener, address }] of wanted) {
+      const running = this.#runListener(this.#runLoadBalancer(loadBalancer, node, nodeIpOf(address)), listener)
       const port = this.#ports.get(key) ?? this.#open(added.get(key)!, running)
       port.running = running
       ports.set(key, port)
@@ -188,10 +194,10 @@ export class DataPlane {
     for (const connection of this.#clients()) if (connection.listenerPort === port) connection.endSoon(now)
   }
 
-  #runLoadBalancer(loadBalancer: SnapshotLoadBalancer, nodeIp: string): RunningLoadBalancer {
+  #runLoadBalancer(loadBalancer: SnapshotLoadBalancer, node: SnapshotNode, nodeIp: string): RunningLoadBalancer {
     const source = { loadBalancerName: loadBalancer.name, loadBalancerId: loadBalancer.id, nodeIp }
     return {
-      slot: loadBalancer.slot,
+      slot: node.slot,
       resourceId: resourceId(loadBalancer.arn),
       dnsName: loadBalancer.dnsName,
       attributes: loadBalancer.attributes,
@@ -209,16 +215,16 @@ export class DataPlane {
       port: listener.port,
       protocol: listener.protocol === 'HTTPS' ? 'https' : 'http',
       tls: listener.tls === null ? null : this.#secured.get(contentOf(listener.tls, loadBalancer.attributes.http2))!,
-      rules: compileRules(listener, action => this.#runAction(action)),
+      rules: compileRules(listener, action => this.#runAction(action, loadBalancer.slot)),
       serverHeader,
       responseHeaders: responseHeaders.length === 0 ? null : runResponseHeaders(responseHeaders),
     }
   }
 
-  #runAction(action: RoutingAction): RunningAction {
+  #runAction(action: RoutingAction, node: number): RunningAction {
     if (action.type !== 'forward') return action
     const { targetGroups, stickinessSeconds } = action
-    const groups = targetGroups.map(({ arn, weight }) => ({ group: this.#registry.group(arn), weight }))
+    const groups = targetGroups.map(({ arn, weight }) => ({ group: this.#registry.group(node, arn), weight }))
     return { type: 'forward', groups, stickinessSeconds }
   }
 }
@@ -229,6 +235,7 @@ function isClient(entry: Watched): entry is ClientConnection | H2ClientConnectio
 
 type WantedPort = {
   readonly loadBalancer: SnapshotLoadBalancer
+  readonly node: SnapshotNode
   readonly listener: Listener
   readonly address: string
 }
@@ -236,10 +243,12 @@ type WantedPort = {
 /** A bound port outlives snapshots for as long as some listener wants the same address and port for the same load balancer. */
 function portsOf(loadBalancer: SnapshotLoadBalancer): [string, WantedPort][] {
   return loadBalancer.listeners.flatMap(listener =>
-    loadBalancer.bind.map((address): [string, WantedPort] => [
-      `${loadBalancer.arn} ${address} ${listener.bindPort}`,
-      { loadBalancer, listener, address },
-    ]),
+    loadBalancer.nodes.flatMap(node =>
+      node.addresses.map((address): [string, WantedPort] => [
+        `${loadBalancer.arn} ${address} ${listener.bindPort}`,
+        { loadBalancer, node, listener, address },
+      ]),
+    ),
   )
 }
 
@@ -294,11 +303,6 @@ function backendPolicies({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => 
     for (const arn of listeners.flatMap(targetGroupsOf)) policies.set(arn, policy)
   }
   return arn => policies.get(arn) ?? backendPolicy([])
-}
-
-function targetGroupsOf({ defaultAction, rules }: Listener): TargetGroupArn[] {
-  const actions = [defaultAction, ...rules.map(rule => rule.action)]
-  return actions.flatMap(action => (action.type === 'forward' ? action.targetGroups.map(({ arn }) => arn) : []))
 }
 
 /** All addresses of this machine are one node, known by the loopback address. */

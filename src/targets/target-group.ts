@@ -1,4 +1,4 @@
-/** Target groups at run time, in one worker: who is in them, and who takes the next request. */
+/** Target groups at run time, in one worker and of one node: who is in them, and who takes the next request. */
 
 import { assertNever } from '../base/assert.ts'
 import type { TargetGroupArn } from '../model/arns.ts'
@@ -198,13 +198,14 @@ function counted(states: TargetStates, target: Target): Target {
   return target
 }
 
-/** All target groups of a worker, kept across snapshots so that connections survive a change. */
+/** All target groups of a worker's nodes, kept across snapshots so that connections survive a change. */
 export class TargetRegistry {
-  #groups = new Map<TargetGroupArn, TargetGroup>()
+  #groups = new Map<string, TargetGroup>()
   #targets = new Map<number, Target>()
 
-  group(arn: TargetGroupArn): TargetGroup {
-    const group = this.#groups.get(arn)
+  /** @param node its slot */
+  group(node: number, arn: TargetGroupArn): TargetGroup {
+    const group = this.#groups.get(groupKey(node, arn))
     if (group === undefined) throw new RangeError(`snapshot names an unknown target group: ${arn}`)
     return group
   }
@@ -224,7 +225,7 @@ export class TargetRegistry {
         const targets = group.targets.map(target =>
           this.#keepOrAdd(before, target, idleTimeoutMs, tls, group.protocolVersion),
         )
-        return [group.arn, new TargetGroup(group, targets)]
+        return [groupKey(group.node, group.arn), new TargetGroup(group, targets)]
       }),
     )
     for (const [slot, target] of before) if (this.#targets.get(slot) !== target) deregister(target)
@@ -246,6 +247,8 @@ export class TargetRegistry {
     return target
   }
 }
+
+const groupKey = (node: number | null, arn: TargetGroupArn): string => `${node} ${arn}`
 
 function deregister(target: Target): void {
   target.isRegistered = false

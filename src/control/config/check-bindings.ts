@@ -2,17 +2,22 @@
 
 import { canonicalAddress } from '../../base/ip-address.ts'
 import { bindsOverlap, offsetPort } from './address.ts'
-import { itemsOf, type LoadBalancerDraft, type Report } from './draft.ts'
+import { nodeAddresses } from './check-zones.ts'
+import { type Found, itemsOf, type LoadBalancerDraft, type Report } from './draft.ts'
 import type { Gathered } from './gather.ts'
 import type { Place } from './source.ts'
 import { checkUnique } from './unique.ts'
 
 type Binding = { readonly port: Place; readonly bind: string }
 
-export function checkBindings({ loadBalancers }: Gathered, portOffset: number, report: Report): void {
+export function checkBindings(all: Gathered, portOffset: number, report: Report): void {
   const bound = new Map<number, Binding[]>()
-  for (const { place, value, listeners } of loadBalancers) {
-    const binds = bindsOf(place.at('bind'), value, report)
+  for (const [position, { place, value, listeners }] of all.loadBalancers.entries()) {
+    const found =
+      'availabilityZones' in value
+        ? nodeAddresses({ place, value }, position, all, report)
+        : bindsOf(place.at('bind'), value)
+    const binds = distinct(found, report)
     const ports = listeners.map(listener => ({ place: listener.place.at('port'), value: listener.value.port }))
     checkUnique(ports, report, (port, first) => `must be unique in its load balancer: ${port} is also at ${first}`)
     const seen = new Set<number>()
@@ -24,16 +29,19 @@ export function checkBindings({ loadBalancers }: Gathered, portOffset: number, r
   }
 }
 
-/** The addresses of a load balancer, which must not cover each other. */
-function bindsOf(place: Place, value: LoadBalancerDraft, report: Report): string[] {
-  if ('bind' in value && value.bind === undefined) return []
+function bindsOf(place: Place, value: LoadBalancerDraft): Found<string>[] {
   const { bind = '0.0.0.0' } = value
-  if (typeof bind === 'string') return [canonicalAddress(bind)]
+  const found = typeof bind === 'string' ? [{ place, value: bind }] : itemsOf(place, bind)
+  return 'bind' in value && value.bind === undefined ? [] : found
+}
+
+/** The addresses of a load balancer must not cover each other. */
+function distinct(addresses: readonly Found<string>[], report: Report): string[] {
   const distinct: string[] = []
-  for (const { place: at, value } of itemsOf(place, bind)) {
+  for (const { place, value } of addresses) {
     const address = canonicalAddress(value)
     const other = distinct.find(earlier => bindsOverlap(earlier, address))
-    if (other !== undefined) report(at, `is the same socket twice: ${address} overlaps with ${other}`)
+    if (other !== undefined) report(place, `is the same socket twice: ${address} overlaps with ${other}`)
     else distinct.push(address)
   }
   return distinct

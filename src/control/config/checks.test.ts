@@ -92,6 +92,13 @@ test('a forward to a group unlike any names those there are', () => {
   ])
 })
 
+test('a minimum of healthy targets that no group can have is refused', () => {
+  const key = 'target_group_health.dns_failover.minimum_healthy_targets.count'
+  const text = (mark: string) => withGroup(`targets: [{ id: 10.0.0.1 }], attributes: { ${key}: ${mark}"1001" }`)
+  assertProblems(text('«'), [`${key} "1001" is above the quota of 1000 (quotas.targetsPerTargetGroup raises it)`])
+  assertValid(`${text('')}\nquotas: { targetsPerTargetGroup: 1001 }`)
+})
+
 test('a target group serves one load balancer', () => {
   const text = `loadBalancers:
   - { name: a, listeners: [{ protocol: HTTP, port: 80, defaultActions: [{ type: forward, targetGroup: app }] }] }
@@ -275,9 +282,9 @@ quotas: { rulesPerLoadBalancer: 200 }`
 })
 
 test('more load balancers or targets than there is shared memory for are refused', () => {
-  const loadBalancers = numbered(257, at => `${at === 257 ? '«' : ''}{ name: lb${at} }`)
+  const loadBalancers = numbered(769, at => `${at === 769 ? '«' : ''}{ name: lb${at} }`)
   assertProblems(`loadBalancers: [${loadBalancers}]`, [
-    'loadBalancers[256] is one too many: at most 256 load balancers',
+    'loadBalancers[768] makes 769 zones of load balancers in all; at most 768 are possible',
   ])
   const targets = numbered(8193, at => `{ id: 10.0.${at >> 8}.${at & 255} }`)
   const group = (name: string, mark = '') =>

@@ -4,7 +4,7 @@ import { assert } from '../../base/assert.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { TargetGroupArn } from '../../model/arns.ts'
 import type { TargetHealth } from '../../model/health.ts'
-import type { HealthCheck, Target } from '../../model/resources.ts'
+import type { HealthCheck } from '../../model/resources.ts'
 import type { SnapshotTarget } from '../../model/snapshot.ts'
 import { TargetStateCode, type TargetStates } from '../../model/target-states.ts'
 import { Probe, type ProbeOutcome } from '../probe.ts'
@@ -20,12 +20,22 @@ export type CheckSettings = {
   readonly slowStartSeconds: number
 }
 
-export type GroupId = { readonly arn: TargetGroupArn; readonly name: string }
+/** A target group as one node has it: each node checks all targets, and has a view of its own of their health. */
+export type GroupId = {
+  readonly arn: TargetGroupArn
+  readonly name: string
+  /** The node's slot; null while no node has the group. */
+  readonly node: number | null
+}
+
+export const groupKey = ({ arn, node }: GroupId): string => `${node} ${arn}`
+
+export type CheckedTarget = Pick<SnapshotTarget, 'ip' | 'port'>
 
 export type HealthChange = {
   readonly slot: number
   readonly group: GroupId
-  readonly target: Target
+  readonly target: CheckedTarget
   readonly from: TargetHealth
   readonly to: TargetHealth
   /** Wall time. */
@@ -35,7 +45,7 @@ export type HealthChange = {
 export type ProbeReport = {
   readonly slot: number
   readonly group: GroupId
-  readonly target: Target
+  readonly target: CheckedTarget
   /** Where the probe went, which is not the target's own port when the health check has another. */
   readonly port: number
   readonly outcome: ProbeOutcome
@@ -51,7 +61,7 @@ export type CheckSurroundings = {
   /** From 0 up to 1. */
   readonly random: () => number
   /** Whether some target of the group is healthy and not in slow start. */
-  readonly hasTargetAtFullShare: (group: TargetGroupArn) => boolean
+  readonly hasTargetAtFullShare: (group: GroupId) => boolean
 }
 
 /** Changes remembered per target; older ones are forgotten. */
@@ -63,7 +73,7 @@ const notInUse: TargetHealth = { state: 'unused', reason: 'Target.NotInUse' }
 export class TargetCheck {
   readonly slot: number
   readonly group: GroupId
-  readonly target: Target
+  readonly target: CheckedTarget
   health: TargetHealth = notRegistered
   lastProbe: ProbeOutcome | null = null
   readonly history: HealthChange[] = []
@@ -83,7 +93,7 @@ export class TargetCheck {
     this.#slowStart = new SlowStart(around.clock, around.states, target.slot)
     this.#settings = group
     this.slot = target.slot
-    this.group = { arn: group.arn, name: group.name }
+    this.group = { arn: group.arn, name: group.name, node: group.node }
     this.target = { ip: target.ip, port: target.port }
   }
 
@@ -178,6 +188,6 @@ export class TargetCheck {
     const { slowStartSeconds } = this.#settings
     if (to.state !== 'healthy' || slowStartSeconds === 0) return
     if (from.state === 'initial' && this.#isFounder) return
-    if (this.#around.hasTargetAtFullShare(this.group.arn)) this.#slowStart.begin(slowStartSeconds)
+    if (this.#around.hasTargetAtFullShare(this.group)) this.#slowStart.begin(slowStartSeconds)
   }
 }

@@ -10,6 +10,8 @@ function target(port: number, state: TargetStatus['state'], reason: string | nul
   const description = reason === null ? null : 'for a reason'
   return {
     id: '127.0.0.1',
+    availabilityZone: 'us-east-1a',
+    nodes: [],
     port,
     state,
     reason,
@@ -65,6 +67,7 @@ function start(columns: number | null) {
         arn: 'web',
         dnsName: '',
         listeners: [],
+        availabilityZones: [],
         activeConnections: 0,
         exchanges: now.exchanges,
         counters: {},

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FaultStatus, Status, TargetStatus } from '../../control/status.ts'
+import type { FaultStatus, Status, TargetStatus, ZoneStatus } from '../../control/status.ts'
 import { colorStyle, faultLine, plainStyle, statusLines, styleFor, targetLine } from './status-text.ts'
 
 const healthy: TargetStatus = {
   id: '127.0.0.1',
   port: 3001,
+  availabilityZone: 'us-east-1a',
+  nodes: [],
   state: 'healthy',
   reason: null,
   description: null,
@@ -35,6 +37,14 @@ const fault: FaultStatus = {
   traceId: null,
 }
 
+const zone: ZoneStatus = {
+  zoneName: 'us-east-1a',
+  addresses: ['127.31.1.1'],
+  activeConnections: 3,
+  exchanges: 60,
+  counters: {},
+}
+
 function statusOf(more: Partial<Status> = {}): Status {
   return {
     version: '1.2.3',
@@ -52,6 +62,7 @@ function statusOf(more: Partial<Status> = {}): Status {
           { protocol: 'HTTP', port: 80, addresses: ['0.0.0.0:8080', '[::]:8080'], rules: 0 },
           { protocol: 'HTTP', port: 81, addresses: ['0.0.0.0:81'], rules: 0 },
         ],
+        availabilityZones: [zone],
         activeConnections: 4,
         exchanges: 100,
         counters: {},
@@ -69,6 +80,26 @@ test('a load balancer is one line, each target one below its group', () => {
     'app target group',
     '  127.0.0.1:3001        healthy  12 requests, 3 in flight',
   ])
+})
+
+test('the zones of a load balancer are shown when there are several', () => {
+  const other: ZoneStatus = { ...zone, zoneName: 'us-east-1b', addresses: ['127.31.2.1', '::2'], exchanges: 40 }
+  const [web] = statusOf().loadBalancers
+  const status = statusOf({ loadBalancers: [{ ...web!, availabilityZones: [zone, other] }] })
+  assert.deepEqual(statusLines(status, plainStyle).slice(1, 3), [
+    '  us-east-1a 127.31.1.1  60 requests, 3 connections',
+    '  us-east-1b 127.31.2.1, ::2  40 requests, 3 connections',
+  ])
+})
+
+test('a target that nodes disagree about is shown as both see it', () => {
+  const { id, port, availabilityZone, nodes, ...view } = healthy
+  const seen = [
+    { ...view, zoneName: 'us-east-1a' },
+    { ...view, zoneName: 'us-east-1b', state: 'unhealthy' as const },
+  ]
+  const line = targetLine({ ...unhealthy, nodes: seen }, plainStyle)
+  assert.match(line, /unhealthy Target\.Timeout: Request timed out \(no answer in 2 s\) \(healthy to us-east-1a\)/)
 })
 
 test('the rate is shown where it is known, small ones with a fraction', () => {

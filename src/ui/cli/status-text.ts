@@ -1,6 +1,13 @@
 /** Status as text: what the live display shows and `openalb status` prints. */
 
-import type { FaultStatus, LoadBalancerStatus, Status, TargetStatus } from '../../control/status.ts'
+import type {
+  FaultStatus,
+  LoadBalancerStatus,
+  Status,
+  TargetStatus,
+  Traffic,
+  ZoneStatus,
+} from '../../control/status.ts'
 
 export type Style = {
   readonly good: (text: string) => string
@@ -27,7 +34,11 @@ export function statusLines(
   faultsMax = 5,
 ): string[] {
   const lines: string[] = []
-  for (const loadBalancer of status.loadBalancers) lines.push(loadBalancerLine(loadBalancer, style, rates))
+  for (const loadBalancer of status.loadBalancers) {
+    lines.push(loadBalancerLine(loadBalancer, style, rates))
+    const zones = loadBalancer.availabilityZones
+    if (zones.length > 1) for (const zone of zones) lines.push(`  ${zoneLine(zone, style)}`)
+  }
   for (const group of status.targetGroups) {
     lines.push(`${style.strong(group.name)} ${style.dim('target group')}`)
     if (group.targets.length === 0) lines.push('  no targets are registered: requests get 503')
@@ -42,12 +53,22 @@ export function statusLines(
 function loadBalancerLine(loadBalancer: LoadBalancerStatus, style: Style, rates: ReadonlyMap<string, number>): string {
   const listeners = loadBalancer.listeners.map(l => `${l.protocol} ${l.addresses.join(', ')}`).join('; ')
   const rate = rates.get(loadBalancer.arn)
-  const parts = [
-    ...(rate === undefined ? [] : [`${rate.toFixed(rate < 10 ? 1 : 0)} requests/s`]),
-    `${loadBalancer.exchanges} requests`,
-    `${loadBalancer.activeConnections} connections`,
-  ]
-  return `${style.strong(loadBalancer.name)} ${style.dim(listeners)}  ${parts.join(', ')}`
+  const shown = rate === undefined ? '' : `${rate.toFixed(rate < 10 ? 1 : 0)} requests/s, `
+  return `${style.strong(loadBalancer.name)} ${style.dim(listeners)}  ${shown}${trafficText(loadBalancer)}`
+}
+
+function zoneLine(zone: ZoneStatus, style: Style): string {
+  return `${zone.zoneName} ${style.dim(zone.addresses.join(', '))}  ${trafficText(zone)}`
+}
+
+function trafficText({ exchanges, activeConnections }: Traffic): string {
+  return `${exchanges} requests, ${activeConnections} connections`
+}
+
+/** What the nodes in other zones make of it, where that is something else. */
+function dissentText({ nodes, state }: TargetStatus): string {
+  const others = nodes.filter(node => node.state !== state)
+  return others.map(node => ` (${node.state} to ${node.zoneName})`).join('')
 }
 
 /** Why a target gets less than its share of the requests. */
@@ -62,7 +83,7 @@ export function targetLine(target: TargetStatus, style: Style): string {
   const state = target.state === 'healthy' ? style.good(target.state) : style.bad(target.state)
   const why = target.reason === null ? '' : ` ${target.reason}: ${target.description}`
   const seen = target.state === 'unhealthy' && target.lastCheck !== null ? style.dim(` (${target.lastCheck})`) : ''
-  return `${name.padEnd(21)} ${state}${why}${seen}${shareText(target, style)}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
+  return `${name.padEnd(21)} ${state}${why}${seen}${dissentText(target)}${shareText(target, style)}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
 }
 
 export function faultLine(fault: FaultStatus, style: Style): string {
