@@ -4,6 +4,8 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
  */
 
+import type { HealthThreshold } from './resources.ts'
+
 export type TargetHealth =
   | { readonly state: 'healthy' }
   | { readonly state: 'initial'; readonly reason: 'Elb.RegistrationInProgress' | 'Elb.InitialHealthChecking' }
@@ -39,4 +41,14 @@ export const describeZoneNotEnabled = 'Target is in an Availability Zone that is
 /** @param codes the distinct status codes seen, in the order they came */
 export function describeCodeMismatch(codes: readonly number[]): string {
   return `Health checks failed with these codes: [${codes.join(', ')}]`
+}
+
+/**
+ * Whether enough targets are healthy. Of no targets at all, no percentage is (assumed).
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health.html
+ */
+export function meetsThreshold({ count, percentage }: HealthThreshold, healthy: number, total: number): boolean {
+  if (count !== null && healthy < count) return false
+  return percentage === null || (total > 0 && healthy * 100 >= percentage * total)
 }

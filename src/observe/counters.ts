@@ -46,6 +46,7 @@ export const targetCounters = [
   'HTTPCode_Target_5XX_Count',
   'TargetConnectionErrorCount',
   'TargetTLSNegotiationErrorCount',
+  'UnhealthyRoutingRequestCount',
   'connectionsOpened',
   'faults',
 ] as const

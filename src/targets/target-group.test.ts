@@ -97,6 +97,32 @@ test('whatever the states and the algorithm, all targets that may be used are pi
   }
 })
 
+test('with fewer healthy targets than the threshold asks for, all are used', () => {
+  // Threshold, healthy ones of four, whether all are used.
+  for (const [count, percentage, healthy, failsOpen] of [
+    [1, null, 0, true],
+    [1, null, 1, false],
+    [3, null, 2, true],
+    [3, null, 3, false],
+    [1, 50, 1, true],
+    [1, 50, 2, false],
+    [1, 51, 2, true],
+    [3, 50, 2, true],
+    [5, null, 4, true],
+    [1, 100, 3, true],
+    [1, 100, 4, false],
+  ] as const) {
+    const states = new TargetStates()
+    for (let slot = 0; slot < 4; slot++) {
+      states.setState(slot, slot < healthy ? TargetStateCode.healthy : TargetStateCode.unhealthy)
+    }
+    const from = groupOf(4, { ...roundRobin, routingThreshold: { count, percentage } })
+    const expected = failsOpen ? [0, 1, 2, 3] : [0, 1, 2, 3].slice(0, healthy)
+    assert.deepEqual([...new Set(picks(from, states, 8))], expected, `${count} or ${percentage} %, ${healthy} healthy`)
+    assert.equal(from.failsOpen, failsOpen)
+  }
+})
+
 test('two workers share one turn', () => {
   const states = new TargetStates()
   const elsewhere = new TargetStates(states.memory)

@@ -2,6 +2,7 @@
 
 import { assertNever } from '../base/assert.ts'
 import type { TargetGroupArn } from '../model/arns.ts'
+import { meetsThreshold } from '../model/health.ts'
 import { formatAddress, type ProtocolVersion, type TargetGroupAttributes } from '../model/resources.ts'
 import type { SnapshotTarget, SnapshotTargetGroup } from '../model/snapshot.ts'
 import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
@@ -69,6 +70,8 @@ export class TargetGroup {
   readonly #slot: number
   readonly #random: () => number
   readonly #byAddress: ReadonlyMap<string, Target>
+  /** Too few targets are healthy, so that all are used: as of the latest pick. */
+  failsOpen = false
   #eligible: readonly Target[] = []
   /** Of the states that `#eligible` was worked out from. */
   #generation = -1
@@ -127,10 +130,10 @@ export class TargetGroup {
   }
 
   /**
-   * The healthy targets; with none healthy, all registered ones ("fail open"): an answer from a doubtful target beats
-   * no answer.
+   * The healthy targets; with too few of them, all registered ones ("fail open"): an answer from a doubtful target
+   * beats no answer, or healthy ones that break under the load of all.
    *
-   * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+   * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health.html
    */
   eligibleTargets(states: TargetStates): readonly Target[] {
     const { generation } = states
@@ -146,7 +149,9 @@ export class TargetGroup {
   #refresh(states: TargetStates, generation: number): void {
     this.#generation = generation
     const healthy = this.targets.filter(({ slot }) => states.state(slot) === TargetStateCode.healthy)
-    this.#eligible = healthy.length === 0 ? this.targets : healthy
+    const { routingThreshold } = this.attributes
+    this.failsOpen = !meetsThreshold(routingThreshold, healthy.length, this.targets.length)
+    this.#eligible = this.failsOpen ? this.targets : healthy
     for (const target of this.#eligible) target.weight = states.weight(target.slot)
   }
 

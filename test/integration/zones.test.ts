@@ -92,6 +92,51 @@ test('without cross-zone, unhealthy targets of the own zone go before healthy on
   assert.deepEqual(await answers(scene, 1, 2), ['two', 'two'])
 })
 
+/** The documentation's example, with half the targets: two zones, ten targets, three of the five in b fail. */
+async function sixtyPercent(t: TestContext, groupAttributes: Readonly<Record<string, string>>): Promise<Scene> {
+  const names = ['a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'b2', 'b3', 'b4', 'b5']
+  const targets = Object.fromEntries(names.map(name => [name, `us-east-1${name[0]}`]))
+  const failover = 'target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage'
+  const dnsFailover = 'target_group_health.dns_failover.minimum_healthy_targets.percentage'
+  const attributes = { ...groupAttributes, [failover]: '50', [dnsFailover]: '50' }
+  const scene = await startZones(t, targets, { groupAttributes: attributes })
+  for (const { port } of scene.targets.slice(-3)) {
+    for (const slot of scene.plane.slotsOf(port)) scene.plane.states.setState(slot, TargetStateCode.unhealthy)
+  }
+  return scene
+}
+
+const unhealthyRouting = (scene: Scene) =>
+  scene.targets
+    .flatMap(({ port }) => scene.plane.slotsOf(port))
+    .reduce((sum, slot) => sum + scene.plane.counters.target(slot, 'UnhealthyRoutingRequestCount'), 0)
+
+test('with cross-zone, the threshold is one of the targets of all zones', async t => {
+  const scene = await sixtyPercent(t, {})
+  const healthy = ['a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'b2']
+  assert.deepEqual(await answers(scene, 0, 7), healthy)
+  assert.deepEqual(await answers(scene, 1, 7), healthy)
+  assert.equal(unhealthyRouting(scene), 0)
+})
+
+test('without cross-zone, it is one of each zone; requests to unhealthy targets are counted', async t => {
+  const scene = await sixtyPercent(t, ownZoneOnly)
+  assert.deepEqual(await answers(scene, 0, 5), ['a1', 'a2', 'a3', 'a4', 'a5'])
+  assert.equal(unhealthyRouting(scene), 0)
+  assert.deepEqual(await answers(scene, 1, 5), ['b1', 'b2', 'b3', 'b4', 'b5'])
+  assert.equal(unhealthyRouting(scene), 5)
+})
+
+test('fail open revives no target that drains', async t => {
+  const scene = await startZones(t, { one: 'us-east-1a', two: 'us-east-1a' })
+  for (const { port } of scene.targets) {
+    for (const slot of scene.plane.slotsOf(port)) scene.plane.states.setState(slot, TargetStateCode.unhealthy)
+  }
+  const [, two] = scene.targets
+  await scene.plane.publish(scene.config({ addresses: [{ id: '127.0.0.1', port: two!.port }] }))
+  assert.deepEqual(await answers(scene, 0, 3), ['two', 'two', 'two'])
+})
+
 test('a target in a zone that is not enabled gets nothing', async t => {
   const scene = await startZones(t, { one: 'us-east-1a', lost: 'us-east-1c' })
   assert.deepEqual(await answers(scene, 0, 2), ['one', 'one'])
