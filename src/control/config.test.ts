@@ -383,7 +383,11 @@ test('paths are as in code', () => {
 for (const [what, text, message] of [
   ['an empty file', '«', 'the file is empty'],
   ['a file of comments', '«# nothing', 'the file is empty'],
-  ['a list', '«- a', /the file must be a map with loadBalancers, targetGroups, quotas and lab, not a list/],
+  [
+    'a list',
+    '«- a',
+    /the file must be a map with loadBalancers, targetGroups, zonalShifts, quotas and lab, not a list/,
+  ],
   ['text', '«hello', /the file must be a map with .*, not "hello"/],
   ['a tab as indentation', 'loadBalancers:\n«\t- name: a', 'not valid YAML: Tabs are not allowed as indentation'],
   [

@@ -52,16 +52,32 @@ export function nodeGroupsOf({ loadBalancers, targetGroups }: Resources): NodeGr
 }
 
 function nodeGroup(node: Node, group: TargetGroup): NodeGroup {
-  const targets: Target[] = []
-  const targetsElsewhere: Target[] = []
-  for (const target of group.targets) {
-    if (!isEnabled(node.loadBalancer, target)) continue
-    const { availabilityZone } = target
-    const isReached = group.attributes.crossZone || [allZones, node.zone.zoneName].includes(availabilityZone)
-    if (isReached) targets.push(target)
-    else targetsElsewhere.push(target)
+  const enabled = group.targets.filter(target => isEnabled(node.loadBalancer, target))
+  const shiftedZone = shiftedZoneOf(group, node.loadBalancer)
+  const isReached = ({ availabilityZone }: Target) =>
+    group.attributes.crossZone
+      ? availabilityZone !== shiftedZone
+      : [allZones, node.zone.zoneName].includes(availabilityZone)
+  return {
+    node,
+    group,
+    targets: enabled.filter(isReached),
+    targetsElsewhere: enabled.filter(target => !isReached(target)),
   }
-  return { node, group, targets, targetsElsewhere }
+}
+
+/**
+ * The zone whose targets a zonal shift leaves out. It does nothing to a group that has no targets elsewhere. Where
+ * requests stay in their zone it is DNS that keeps them away from these targets; whoever comes all the same is served
+ * (assumed).
+ *
+ * @returns null for none
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/zonal-shift.html
+ */
+export function shiftedZoneOf({ targets }: TargetGroup, loadBalancer: LoadBalancer): string | null {
+  const { shiftedZone } = loadBalancer
+  const hasOthers = targets.some(target => target.availabilityZone !== shiftedZone && isEnabled(loadBalancer, target))
+  return hasOthers ? shiftedZone : null
 }
 
 /** Whether the target is in a zone of the load balancer, without which nobody uses it or checks its health. */

@@ -5,9 +5,16 @@ import type { AnomalyDetector, AnomalyResult } from '../health/anomaly-detector.
 import type { HealthChecker } from '../health/checker.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
 import { faultRow } from '../model/faults.ts'
-import { describeReason, describeZoneNotEnabled, type TargetHealth } from '../model/health.ts'
+import {
+  type AdministrativeOverride,
+  describeReason,
+  describeZoneNotEnabled,
+  noOverride,
+  type TargetHealth,
+  zonalShiftActive,
+} from '../model/health.ts'
 import { formatAddress, type Listener, type LoadBalancer, type Target, type TargetGroup } from '../model/resources.ts'
-import type { SnapshotLoadBalancer, SnapshotNode } from '../model/snapshot.ts'
+import type { SnapshotLoadBalancer, SnapshotNode, SnapshotTargetGroup } from '../model/snapshot.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import {
   activeConnections,
@@ -15,7 +22,9 @@ import {
   type LoadBalancerCounter,
   type TargetCounter,
 } from '../observe/counters.ts'
+import { shiftedZoneOf, usersOfGroups } from './nodes.ts'
 import type { Publisher } from './publisher.ts'
+import { nodeGroupHealth, nodesInDns } from './zone-health.ts'
 
 export type Status = {
   readonly version: string
@@ -43,6 +52,10 @@ export type LoadBalancerStatus = {
 export type ZoneStatus = {
   readonly zoneName: string
   readonly addresses: readonly string[]
+  /** DNS leads clients there. */
+  readonly isInDns: boolean
+  /** A zonal shift moves traffic away from it. */
+  readonly isShifted: boolean
 } & Traffic
 
 export type Traffic = {
@@ -55,6 +68,11 @@ export type Traffic = {
 export type TargetGroupStatus = {
   readonly name: string
   readonly arn: string
+  /** Of each node that has the group, by CloudWatch's names. */
+  readonly availabilityZones: readonly {
+    readonly zoneName: string
+    readonly metrics: Readonly<Record<string, number>>
+  }[]
   readonly targets: readonly TargetStatus[]
 }
 
@@ -62,6 +80,7 @@ export type TargetStatus = {
   readonly id: string
   readonly port: number
   readonly availabilityZone: string
+  readonly administrativeOverride: AdministrativeOverride
   /** What the nodes of the load balancer make of it, each by its own health checks. */
   readonly nodes: readonly ({ readonly zoneName: string } & TargetView)[]
 } & TargetView
@@ -157,6 +176,8 @@ export class StatusReporter {
 
   #loadBalancer(loadBalancer: SnapshotLoadBalancer): LoadBalancerStatus {
     const { name, arn, dnsName, listeners, nodes } = loadBalancer
+    const { publisher, states } = this.#sources
+    const inDns = nodesInDns(loadBalancer, publisher.snapshot, states)
     return {
       name,
       arn,
@@ -171,6 +192,8 @@ export class StatusReporter {
       availabilityZones: nodes.map(node => ({
         zoneName: node.zoneName,
         addresses: node.addresses,
+        isInDns: inDns.includes(node),
+        isShifted: node.zoneName === loadBalancer.shiftedZone,
         ...this.#traffic([node]),
       })),
     }
@@ -187,33 +210,61 @@ export class StatusReporter {
     }
   }
 
-  #targetGroup({ arn, name, targets }: TargetGroup): TargetGroupStatus {
+  #targetGroup(group: TargetGroup): TargetGroupStatus {
     const { publisher, checker } = this.#sources
     const { loadBalancers, targetGroups } = publisher.snapshot
     const zoneNames = new Map(loadBalancers.flatMap(({ nodes }) => nodes.map(node => [node.slot, node.zoneName])))
     const views = targetGroups
-      .filter(group => group.arn === arn)
-      .map(({ node, targets, targetsElsewhere }) => ({
-        zoneName: zoneNames.get(node ?? -1) ?? null,
-        slots: new Map([...targets, ...targetsElsewhere].map(({ ip, port, slot }) => [formatAddress(ip, port), slot])),
+      .filter(({ arn }) => arn === group.arn)
+      .map(nodeGroup => ({
+        nodeGroup,
+        zoneName: zoneNames.get(nodeGroup.node ?? -1) ?? null,
+        slots: slotsOf(nodeGroup),
       }))
-    const registered = targets.map(target => {
+    const user = usersOfGroups(publisher.resources.loadBalancers).get(group.arn)
+    const shiftedZone = user === undefined ? null : shiftedZoneOf(group, user)
+    const registered = group.targets.map(target => {
       const seen = views.flatMap(({ zoneName, slots }) => {
         const slot = slots.get(formatAddress(target.ip, target.port))
         return slot === undefined ? [] : [{ zoneName, ...this.#view(slot, checker.health(slot)) }]
       })
-      return targetStatus(target, seen.length === 0 ? [zoneNotEnabled] : seen)
+      const override = target.availabilityZone === shiftedZone ? zonalShiftActive : noOverride
+      return targetStatus(target, override, seen.length === 0 ? [zoneNotEnabled] : seen)
     })
     const leaving = publisher.draining
-      .filter(target => target.group === arn)
+      .filter(target => target.group === group.arn)
       .map(target => {
-        const seen = target.slots.map(slot => this.#view(slot, draining))
-        return targetStatus(
-          target,
-          seen.map(view => ({ zoneName: null, ...view })),
-        )
+        const seen = target.slots.map(slot => ({ zoneName: null, ...this.#view(slot, draining) }))
+        return targetStatus(target, noOverride, seen)
       })
-    return { name, arn, targets: [...registered, ...leaving] }
+    return {
+      name: group.name,
+      arn: group.arn,
+      availabilityZones: views.flatMap(({ nodeGroup, zoneName }) =>
+        zoneName === null ? [] : [{ zoneName, metrics: this.#groupMetrics(nodeGroup) }],
+      ),
+      targets: [...registered, ...leaving],
+    }
+  }
+
+  #groupMetrics(nodeGroup: SnapshotTargetGroup): Record<string, number> {
+    const { states, slabs } = this.#sources
+    const { healthy, unhealthy, isFitForDns, isFitForRouting } = nodeGroupHealth(nodeGroup, states)
+    const { targets, targetsElsewhere, attributes } = nodeGroup
+    const sum = (counter: TargetCounter) =>
+      sumOf(targets, ({ slot }) => sumOf(slabs(), slab => slab.target(slot, counter)))
+    return {
+      HealthyHostCount: healthy,
+      UnHealthyHostCount: unhealthy,
+      HealthyStateDNS: Number(isFitForDns),
+      UnhealthyStateDNS: Number(!isFitForDns),
+      HealthyStateRouting: Number(isFitForRouting),
+      UnhealthyStateRouting: Number(!isFitForRouting),
+      // With cross-zone, nothing else keeps a node from a target.
+      ActiveZonalShiftHostCount: attributes.crossZone ? targetsElsewhere.length : 0,
+      RequestCount: sum('requestsBegun'),
+      UnhealthyRoutingRequestCount: sum('UnhealthyRoutingRequestCount'),
+    }
   }
 
   #view(slot: number, health: TargetHealth): TargetView {
@@ -238,6 +289,10 @@ function sumOf<Item>(items: readonly Item[], of: (item: Item) => number): number
   return items.reduce((sum, item) => sum + of(item), 0)
 }
 
+function slotsOf({ targets, targetsElsewhere }: SnapshotTargetGroup): Map<string, number> {
+  return new Map([...targets, ...targetsElsewhere].map(({ ip, port, slot }) => [formatAddress(ip, port), slot]))
+}
+
 /** A view, and the zone of the node that has it; null where the node is gone, or there never was one. */
 type SeenTarget = { readonly zoneName: string | null } & TargetView
 
@@ -260,13 +315,18 @@ const zoneNotEnabled: SeenTarget = {
 /** Worst first. */
 const severity: readonly TargetHealth['state'][] = ['draining', 'unhealthy', 'initial', 'healthy', 'unused']
 
-function targetStatus({ ip, port, availabilityZone }: Target, seen: readonly SeenTarget[]): TargetStatus {
+function targetStatus(
+  { ip, port, availabilityZone }: Target,
+  administrativeOverride: AdministrativeOverride,
+  seen: readonly SeenTarget[],
+): TargetStatus {
   const worst = severity.map(state => seen.find(view => view.state === state)).find(view => view !== undefined)!
   const { state, reason, description, lastCheck } = worst
   return {
     id: ip,
     port,
     availabilityZone,
+    administrativeOverride,
     state,
     reason,
     description,

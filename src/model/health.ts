@@ -38,6 +38,29 @@ export function describeReason(reason: keyof typeof descriptions): string {
 /** The other sentence for `Target.NotInUse`. */
 export const describeZoneNotEnabled = 'Target is in an Availability Zone that is not enabled for the load balancer'
 
+/**
+ * Whether a target is left out whatever its health, in the service's words.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/zonal-shift.html#admin-override
+ */
+export type AdministrativeOverride = {
+  readonly state: 'no_override' | 'zonal_shift_active'
+  readonly reason: 'AdministrativeOverride.NoOverride' | 'AdministrativeOverride.ZonalShiftActive'
+  readonly description: string
+}
+
+export const noOverride: AdministrativeOverride = {
+  state: 'no_override',
+  reason: 'AdministrativeOverride.NoOverride',
+  description: 'No override is currently active on target',
+}
+
+export const zonalShiftActive: AdministrativeOverride = {
+  state: 'zonal_shift_active',
+  reason: 'AdministrativeOverride.ZonalShiftActive',
+  description: 'Zonal shift is active in target Availability Zone',
+}
+
 /** @param codes the distinct status codes seen, in the order they came */
 export function describeCodeMismatch(codes: readonly number[]): string {
   return `Health checks failed with these codes: [${codes.join(', ')}]`

@@ -24,6 +24,8 @@ export type LoadBalancer = {
   readonly dnsName: string
   /** The enabled ones, at least one. */
   readonly availabilityZones: readonly AvailabilityZone[]
+  /** The name of the zone that a zonal shift moves traffic away from; null: there is none. */
+  readonly shiftedZone: string | null
   readonly attributes: LoadBalancerAttributes
   readonly listeners: readonly Listener[]
 }

@@ -9,6 +9,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { TargetStateCode } from '../../src/model/target-states.ts'
+import type { Script } from '../support/misbehaving-target.ts'
 import { logFields } from '../support/plane.ts'
 import { type Scene, type SceneOptions, startScene } from '../support/scene.ts'
 import { answering } from '../support/target-scripts.ts'
@@ -168,4 +169,48 @@ test('a target that drains is cut off from the requests of all nodes', async t =
     scene.plane.drained.map(target => target.slots),
     [slots],
   )
+})
+
+test('a zonal shift keeps requests from the targets of the zone, whichever node they come to', async t => {
+  const targets = { one: 'us-east-1a', two: 'us-east-1b', any: 'all' }
+  const scene = await startZones(t, targets)
+  await scene.plane.publish(scene.config({ shiftedZone: 'us-east-1b' }))
+  assert.deepEqual((await answers(scene, 0, 2)).sort(), ['any', 'one'])
+  assert.deepEqual((await answers(scene, 1, 2)).sort(), ['any', 'one'])
+  // Unhealthy targets elsewhere go before those of the zone, and do not count with them.
+  for (const { port } of [scene.targets[0]!, scene.targets[2]!]) {
+    for (const slot of scene.plane.slotsOf(port)) scene.plane.states.setState(slot, TargetStateCode.unhealthy)
+  }
+  assert.deepEqual((await answers(scene, 0, 2)).sort(), ['any', 'one'])
+  await scene.plane.publish(scene.config())
+  assert.deepEqual(await answers(scene, 0, 2), ['two', 'two'])
+})
+
+test('a zonal shift does nothing to a target group that is in one zone only', async t => {
+  const scene = await startZones(t, { one: 'us-east-1b' }, { shiftedZone: 'us-east-1b' })
+  assert.deepEqual(await answers(scene, 0, 1), ['one'])
+})
+
+test('without cross-zone, a node that is shifted away from serves whoever comes all the same', async t => {
+  const targets = { one: 'us-east-1a', two: 'us-east-1b' }
+  const scene = await startZones(t, targets, { groupAttributes: ownZoneOnly, shiftedZone: 'us-east-1b' })
+  assert.deepEqual(await answers(scene, 1, 1), ['two'])
+  assert.deepEqual(await answers(scene, 0, 1), ['one'])
+})
+
+test('a request under way on a target that is shifted away is answered', async t => {
+  const arrived = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
+  const slow: Script = async connection => {
+    await connection.readRequest()
+    arrived.resolve()
+    await released.promise
+    await connection.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow')
+  }
+  const scene = await startScene(t, { zones, targets: [slow, answering()], targetZones: zones })
+  const answer = scene.ask(get)
+  await arrived.promise
+  await scene.plane.publish(scene.config({ shiftedZone: 'us-east-1a' }))
+  released.resolve()
+  assert.equal((await answer).body.toString(), 'slow')
 })

@@ -13,6 +13,8 @@ export type SceneOptions = {
   readonly targets?: readonly Script[]
   /** The zones of the load balancer. */
   readonly zones?: readonly string[]
+  /** The one that a zonal shift moves traffic away from. */
+  readonly shiftedZone?: string
   /** The zone of each of `targets`. */
   readonly targetZones?: readonly string[]
   /** Further targets of `app`, not run by the scene. */
@@ -83,12 +85,15 @@ export class Scene {
     const options = { ...this.#options, ...changes }
     const zoneOf = (at: number) => options.targetZones?.[at]
     const own = this.targets.map(({ port }, at): Address => ({ id: '127.0.0.1', port, availabilityZone: zoneOf(at) }))
+    const { shiftedZone } = options
+    const shifting: Attributes = shiftedZone === undefined ? {} : { 'zonal_shift.config.enabled': 'true' }
     return JSON.stringify({
+      zonalShifts: shiftedZone === undefined ? [] : [{ resourceIdentifier: 'web', awayFrom: shiftedZone }],
       loadBalancers: [
         {
           name: 'web',
           availabilityZones: options.zones?.map(zoneName => ({ zoneName })),
-          attributes: options.attributes ?? {},
+          attributes: { ...shifting, ...options.attributes },
           listeners: [
             {
               ...(options.certificates === undefined ? { protocol: 'HTTP' } : httpsOf(options)),

@@ -65,6 +65,7 @@ const implemented: readonly [
   ],
   [ofLoadBalancer, 'routing.http2.enabled', ['true', 'false'], ['on'], '"true" or "false"'],
   [ofLoadBalancer, 'load_balancing.cross_zone.enabled', ['true'], ['false'], '"true": it is always on'],
+  [ofLoadBalancer, 'zonal_shift.config.enabled', ['true', 'false'], ['on'], '"true" or "false"'],
   [ofListener, 'routing.http.response.server.enabled', ['true', 'false'], ['no'], '"true" or "false"'],
   [ofGroup, 'stickiness.enabled', ['true', 'false'], ['on'], '"true" or "false"'],
   [ofGroup, 'stickiness.type', ['lb_cookie', 'app_cookie'], ['source_ip'], 'lb_cookie or app_cookie'],
@@ -146,7 +147,6 @@ const onlyDefault: readonly [frame: (text: string) => string, key: string, byDef
   [ofLoadBalancer, 'deletion_protection.enabled', 'false', 'true'],
   [ofLoadBalancer, 'ipv6.deny_all_igw_traffic', 'false', 'true'],
   [ofLoadBalancer, 'waf.fail_open.enabled', 'false', 'true'],
-  [ofLoadBalancer, 'zonal_shift.config.enabled', 'false', 'true'],
 ]
 
 for (const [frame, key, byDefault, other] of onlyDefault) {

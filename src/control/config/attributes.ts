@@ -36,7 +36,7 @@ export const LoadBalancerAttributes = shape({
   'load_balancing.cross_zone.enabled': z.enum(['true'], mustBeText('"true": it is always on')).default('true'),
   'routing.http2.enabled': flag('true'),
   'waf.fail_open.enabled': only('false'),
-  'zonal_shift.config.enabled': only('false'),
+  'zonal_shift.config.enabled': flag('false'),
 })
 
 /** Of `routing.http.response.<header>.header_value`, in the service's order. */

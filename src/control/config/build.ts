@@ -67,9 +67,15 @@ export function buildResources(files: readonly CheckedFile[], portOffset: number
     output.loadBalancers.map(from => ({ from, findCertificate })),
   )
   const zoneNames = described.flatMap(({ from }) => from.availabilityZones?.map(({ zoneName }) => zoneName) ?? [])
-  const loadBalancers = described.map(({ from, findCertificate }, position) =>
-    buildLoadBalancer(from, buildZones(from, zoneNames, position), { portOffset, findCertificate }),
-  )
+  const shifts = files.flatMap(({ output }) => output.zonalShifts)
+  const loadBalancers = described.map(({ from, findCertificate }, position) => {
+    const shift = shifts.find(({ resourceIdentifier }) => resourceIdentifier === from.name)
+    const zones = {
+      availabilityZones: buildZones(from, zoneNames, position),
+      shiftedZone: shift === undefined ? null : shift.awayFrom,
+    }
+    return buildLoadBalancer(from, zones, { portOffset, findCertificate })
+  })
   const users = usersOfGroups(loadBalancers)
   return {
     loadBalancers,
@@ -113,7 +119,7 @@ function buildZones(
 
 function buildLoadBalancer(
   from: LoadBalancerOutput,
-  availabilityZones: readonly AvailabilityZone[],
+  zones: Pick<LoadBalancer, 'availabilityZones' | 'shiftedZone'>,
   options: ListenerOptions,
 ): LoadBalancer {
   const { name } = from
@@ -125,7 +131,7 @@ function buildLoadBalancer(
     name,
     id,
     dnsName: `${name}-${digits}.${localRegion}.elb.localhost`,
-    availabilityZones,
+    ...zones,
     attributes: buildAttributes(from.attributes),
     listeners: from.listeners.map(each => buildListener(each, name, id, options)),
   }

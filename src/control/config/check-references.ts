@@ -6,7 +6,7 @@ import { actionsOf } from './check-listener.ts'
 import { checkTargetZones } from './check-zones.ts'
 import type { Found, ListenerDraft, Report, TargetGroupDraft } from './draft.ts'
 import type { FoundLoadBalancer, Gathered } from './gather.ts'
-import { nearest } from './nearest.ts'
+import { unknownName } from './nearest.ts'
 import { targetGroupsPerLoadBalancerMax } from './schema.ts'
 import type { Place } from './source.ts'
 
@@ -21,7 +21,7 @@ export function checkReferences(all: Gathered, report: Report, warn: Report): vo
     for (const { place: at, value: name } of actions.flatMap(groupsOf)) {
       const group = groups.get(name)
       if (group === undefined) {
-        report(at, unknownGroup(name, names))
+        report(at, unknownName('target group', name, names))
         continue
       }
       if (!used.has(group)) checkTargetZones(group, loadBalancer.value, report, warn)
@@ -72,13 +72,6 @@ function checkMinimums({ place, value }: Found<TargetGroupDraft>, quota: number,
       `"${count}" is above the quota of ${quota} (quotas.targetsPerTargetGroup raises it)`,
     )
   }
-}
-
-function unknownGroup(name: string, names: readonly string[]): string {
-  const meant = nearest(name, names)
-  if (meant !== null) return `names no target group: "${name}"; did you mean "${meant}"?`
-  const known = names.length === 0 ? 'none is defined' : `defined are ${names.join(', ')}`
-  return `names no target group: "${name}"; ${known}`
 }
 
 function checkQuotas(

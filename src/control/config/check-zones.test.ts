@@ -160,3 +160,49 @@ test('a target that names no zone is in the only one, or in none in particular',
     assert.deepEqual(group!.targets, [{ ip: '10.0.0.1', port: 80, availabilityZone: zone }])
   }
 })
+
+const shifting = 'attributes: { zonal_shift.config.enabled: "true" }'
+const withShifts = (shifts: string, loadBalancer = `${twoZones}, ${shifting}`) =>
+  `loadBalancers: [{ name: web, ${loadBalancer} }]\nzonalShifts: [${shifts}]`
+
+testRefused([
+  [
+    'a zonal shift of no load balancer',
+    withShifts('{ resourceIdentifier: «wep, awayFrom: us-east-1a }'),
+    'resourceIdentifier names no load balancer: "wep"; did you mean "web"?',
+  ],
+  [
+    'a zonal shift of a load balancer that is not prepared for it',
+    withShifts('{ resourceIdentifier: «web, awayFrom: us-east-1a }', twoZones),
+    'resourceIdentifier "web" is not prepared: it needs the attribute zonal_shift.config.enabled "true"',
+  ],
+  [
+    'a zonal shift away from a zone that is not there',
+    withShifts('{ resourceIdentifier: web, awayFrom: «us-east-1c }'),
+    'awayFrom must be a zone of the load balancer (us-east-1a and us-east-1b), not "us-east-1c"',
+  ],
+  [
+    'a zonal shift away from the only zone',
+    withShifts('{ resourceIdentifier: web, awayFrom: «us-east-1a }', `bind: 127.0.0.1, ${shifting}`),
+    'awayFrom is the only zone of the load balancer: there is none to shift traffic to',
+  ],
+  [
+    'two zonal shifts of a load balancer',
+    withShifts('{ resourceIdentifier: web, awayFrom: us-east-1a }, { resourceIdentifier: «web, awayFrom: us-east-1b }'),
+    'resourceIdentifier "web" is already shifted at openalb.yaml:2:37: one zone at a time',
+  ],
+  [
+    'a zonal shift that ends',
+    withShifts('{ resourceIdentifier: web, awayFrom: us-east-1a, «expiresIn: 3h }'),
+    'expiresIn has no beginning in a file: a shift lasts for as long as it is there',
+  ],
+])
+
+test('a zonal shift is one of its load balancer', () => {
+  const result = parseConfig([{ name: 'f', text: withShifts('{ resourceIdentifier: web, awayFrom: us-east-1b }') }])
+  assert.ok(result.ok)
+  assert.deepEqual(
+    result.config.resources.loadBalancers.map(({ shiftedZone }) => shiftedZone),
+    ['us-east-1b'],
+  )
+})

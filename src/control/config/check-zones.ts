@@ -8,7 +8,9 @@ import { canonicalAddress } from '../../base/ip-address.ts'
 import { allZones, defaultZone } from '../../model/resources.ts'
 import { type Found, isWhole, itemsOf, type LoadBalancerDraft, type Report, type TargetGroupDraft } from './draft.ts'
 import type { Gathered } from './gather.ts'
+import { unknownName } from './nearest.ts'
 import { hasNodeAddresses, nodeAddress } from './node-address.ts'
+import type { Place } from './source.ts'
 import { checkUnique } from './unique.ts'
 import { andList } from './wording.ts'
 
@@ -100,4 +102,32 @@ function enabledZones(loadBalancer: LoadBalancerDraft): string[] | null {
   if (!('availabilityZones' in loadBalancer)) return [defaultZone]
   const names = loadBalancer.availabilityZones?.map(zone => zone?.zoneName) ?? [undefined]
   return names.includes(undefined) ? null : (names as string[])
+}
+
+/** @see https://docs.aws.amazon.com/r53recovery/latest/dg/arc-zonal-shift.resource-types.app-load-balancers.html */
+export function checkZonalShifts({ zonalShifts, loadBalancers }: Gathered, report: Report): void {
+  const names = loadBalancers.flatMap(({ value }) => value.name ?? [])
+  const shifted = zonalShifts.map(({ place, value }) => ({
+    place: place.at('resourceIdentifier'),
+    value: value.resourceIdentifier,
+  }))
+  checkUnique(shifted, report, (name, first) => `"${name}" is already shifted at ${first}: one zone at a time`)
+  for (const { place, value } of zonalShifts) {
+    const { resourceIdentifier: name, awayFrom } = value
+    if (name === undefined) continue
+    const loadBalancer = loadBalancers.find(each => each.value.name === name)
+    const at = place.at('resourceIdentifier')
+    if (loadBalancer === undefined) report(at, unknownName('load balancer', name, names))
+    else if (loadBalancer.value.attributes?.[zonalShiftEnabled] !== 'true') {
+      report(at, `"${name}" is not prepared: it needs the attribute ${zonalShiftEnabled} "true"`)
+    } else checkAwayFrom(place.at('awayFrom'), awayFrom, enabledZones(loadBalancer.value), report)
+  }
+}
+
+const zonalShiftEnabled = 'zonal_shift.config.enabled'
+
+function checkAwayFrom(at: Place, zone: string | undefined, enabled: string[] | null, report: Report): void {
+  if (zone === undefined || enabled === null) return
+  if (!enabled.includes(zone)) report(at, `must be a zone of the load balancer (${andList(enabled)}), not "${zone}"`)
+  else if (enabled.length === 1) report(at, 'is the only zone of the load balancer: there is none to shift traffic to')
 }

@@ -10,7 +10,7 @@ import { groupsOf } from './check-forward.ts'
 import { actionsOf, checkListener } from './check-listener.ts'
 import { checkReferences } from './check-references.ts'
 import { checkTargetGroup } from './check-target-group.ts'
-import { checkZones } from './check-zones.ts'
+import { checkZonalShifts, checkZones } from './check-zones.ts'
 import type { FileDraft, Found, Report } from './draft.ts'
 import { type Gathered, gather } from './gather.ts'
 import { checkUnique } from './unique.ts'
@@ -32,6 +32,7 @@ export function checkDrafts(
     checkListener(listener, certificates, report, warn)
   }
   for (const loadBalancer of all.loadBalancers) checkZones(loadBalancer, report)
+  checkZonalShifts(all, report)
   checkNames('load balancer', all.loadBalancers, report)
   checkNames('target group', all.targetGroups, report)
   checkBindings(all, portOffset, report)

@@ -7,6 +7,7 @@ import {
   type ListenerDraft,
   type LoadBalancerDraft,
   type TargetGroupDraft,
+  type ZonalShiftDraft,
 } from './draft.ts'
 import { quotaDefaults } from './schema.ts'
 
@@ -15,6 +16,7 @@ export type FoundLoadBalancer = Found<LoadBalancerDraft> & { readonly listeners:
 export type Gathered = {
   readonly loadBalancers: readonly FoundLoadBalancer[]
   readonly targetGroups: readonly Found<TargetGroupDraft>[]
+  readonly zonalShifts: readonly Found<ZonalShiftDraft>[]
   /** Of all load balancers, some perhaps several times. */
   readonly zoneNames: readonly string[]
   readonly platform: NodeJS.Platform
@@ -38,6 +40,7 @@ export function gather(files: readonly Found<FileDraft>[], platform: NodeJS.Plat
     ),
     platform,
     targetGroups: files.flatMap(({ place, value }) => itemsOf(place.at('targetGroups'), value.targetGroups)),
+    zonalShifts: files.flatMap(({ place, value }) => itemsOf(place.at('zonalShifts'), value.zonalShifts)),
     quotas: { ...quotaDefaults, ...Object.fromEntries(quotas) },
     healthCheckIntervalSecondsMin: labs.length > 0 ? Math.min(...labs) : null,
   }

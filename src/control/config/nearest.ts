@@ -14,6 +14,14 @@ export function nearest(word: string, candidates: Iterable<string>): string | nu
   return best
 }
 
+/** What to say of a name that is none of `names`. */
+export function unknownName(kind: string, name: string, names: readonly string[]): string {
+  const meant = nearest(name, names)
+  if (meant !== null) return `names no ${kind}: "${name}"; did you mean "${meant}"?`
+  const known = names.length === 0 ? 'none is defined' : `defined are ${names.join(', ')}`
+  return `names no ${kind}: "${name}"; ${known}`
+}
+
 /** Levenshtein distance, one row at a time. */
 function editsBetween(from: string, to: string): number {
   let previous = Array.from({ length: to.length + 1 }, (_, at) => at)

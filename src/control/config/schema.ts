@@ -194,6 +194,20 @@ const TargetGroup = shape(
   notYet('ipAddressType', 'targetControlPort', 'tags', 'vpcId'),
 )
 
+// --- Zonal shifts ---
+
+const resourceWording = must('the name of a load balancer')
+const ZonalShift = shape(
+  {
+    resourceIdentifier: z.string(resourceWording).meta({ description: 'The name of a load balancer.' }),
+    awayFrom: zoneName.meta({ description: 'The name of one of its zones.' }),
+  },
+  new Map([
+    ['expiresIn', 'has no beginning in a file: a shift lasts for as long as it is there'],
+    ['comment', 'is what comments of the file are for'],
+  ]),
+)
+
 // --- The file ---
 
 const fixedByService = 'is fixed by the service and cannot be adjusted'
@@ -243,6 +257,9 @@ export const ConfigFile = shape(
     $schema: z.string(must('the address of a JSON Schema')).optional(),
     loadBalancers: listOf(LoadBalancer, 'load balancers').default([]),
     targetGroups: listOf(TargetGroup, 'target groups').default([]),
+    zonalShifts: listOf(ZonalShift, 'zonal shifts')
+      .default([])
+      .meta({ description: 'Move traffic away from a zone, of load balancers with zonal_shift.config.enabled.' }),
     quotas: Quotas.prefault({}),
     lab: Lab.prefault({}),
   },

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FaultStatus, Status, TargetStatus, ZoneStatus } from '../../control/status.ts'
+import { noOverride, zonalShiftActive } from '../../model/health.ts'
 import { colorStyle, faultLine, plainStyle, statusLines, styleFor, targetLine } from './status-text.ts'
 
 const healthy: TargetStatus = {
   id: '127.0.0.1',
   port: 3001,
   availabilityZone: 'us-east-1a',
+  administrativeOverride: noOverride,
   nodes: [],
   state: 'healthy',
   reason: null,
@@ -40,6 +42,8 @@ const fault: FaultStatus = {
 const zone: ZoneStatus = {
   zoneName: 'us-east-1a',
   addresses: ['127.31.1.1'],
+  isInDns: true,
+  isShifted: false,
   activeConnections: 3,
   exchanges: 60,
   counters: {},
@@ -68,7 +72,7 @@ function statusOf(more: Partial<Status> = {}): Status {
         counters: {},
       },
     ],
-    targetGroups: [{ name: 'app', arn: 'arn:app', targets: [healthy] }],
+    targetGroups: [{ name: 'app', arn: 'arn:app', availabilityZones: [], targets: [healthy] }],
     faults: [],
     ...more,
   }
@@ -83,23 +87,32 @@ test('a load balancer is one line, each target one below its group', () => {
 })
 
 test('the zones of a load balancer are shown when there are several', () => {
-  const other: ZoneStatus = { ...zone, zoneName: 'us-east-1b', addresses: ['127.31.2.1', '::2'], exchanges: 40 }
+  const b: ZoneStatus = { ...zone, zoneName: 'us-east-1b', addresses: ['127.31.2.1', '::2'], isInDns: false }
+  const c: ZoneStatus = { ...zone, zoneName: 'us-east-1c', addresses: ['127.31.3.1'], isInDns: false, isShifted: true }
   const [web] = statusOf().loadBalancers
-  const status = statusOf({ loadBalancers: [{ ...web!, availabilityZones: [zone, other] }] })
-  assert.deepEqual(statusLines(status, plainStyle).slice(1, 3), [
+  const status = statusOf({ loadBalancers: [{ ...web!, availabilityZones: [zone, b, c] }] })
+  assert.deepEqual(statusLines(status, plainStyle).slice(1, 4), [
     '  us-east-1a 127.31.1.1  60 requests, 3 connections',
-    '  us-east-1b 127.31.2.1, ::2  40 requests, 3 connections',
+    '  us-east-1b 127.31.2.1, ::2  60 requests, 3 connections  not in DNS: too few healthy targets',
+    '  us-east-1c 127.31.3.1  60 requests, 3 connections  not in DNS: zonal shift',
   ])
 })
 
 test('a target that nodes disagree about is shown as both see it', () => {
-  const { id, port, availabilityZone, nodes, ...view } = healthy
+  const { id, port, availabilityZone, administrativeOverride, nodes, ...view } = healthy
   const seen = [
     { ...view, zoneName: 'us-east-1a' },
     { ...view, zoneName: 'us-east-1b', state: 'unhealthy' as const },
   ]
   const line = targetLine({ ...unhealthy, nodes: seen }, plainStyle)
   assert.match(line, /unhealthy Target\.Timeout: Request timed out \(no answer in 2 s\) \(healthy to us-east-1a\)/)
+})
+
+test('a target that a zonal shift leaves out says so', () => {
+  assert.match(
+    targetLine({ ...healthy, administrativeOverride: zonalShiftActive }, plainStyle),
+    / healthy AdministrativeOverride\.ZonalShiftActive: Zonal shift is active in target Availability Zone /,
+  )
 })
 
 test('the rate is shown where it is known, small ones with a fraction', () => {
@@ -109,7 +122,10 @@ test('the rate is shown where it is known, small ones with a fraction', () => {
 })
 
 test('a group without targets says what that means', () => {
-  const lines = statusLines(statusOf({ targetGroups: [{ name: 'app', arn: 'a', targets: [] }] }), plainStyle)
+  const lines = statusLines(
+    statusOf({ targetGroups: [{ name: 'app', arn: 'a', availabilityZones: [], targets: [] }] }),
+    plainStyle,
+  )
   assert.equal(lines.at(-1), '  no targets are registered: requests get 503')
 })
 

@@ -58,7 +58,9 @@ function loadBalancerLine(loadBalancer: LoadBalancerStatus, style: Style, rates:
 }
 
 function zoneLine(zone: ZoneStatus, style: Style): string {
-  return `${zone.zoneName} ${style.dim(zone.addresses.join(', '))}  ${trafficText(zone)}`
+  const why = zone.isShifted ? 'zonal shift' : 'too few healthy targets'
+  const inDns = zone.isInDns ? '' : `  ${style.bad(`not in DNS: ${why}`)}`
+  return `${zone.zoneName} ${style.dim(zone.addresses.join(', '))}  ${trafficText(zone)}${inDns}`
 }
 
 function trafficText({ exchanges, activeConnections }: Traffic): string {
@@ -69,6 +71,10 @@ function trafficText({ exchanges, activeConnections }: Traffic): string {
 function dissentText({ nodes, state }: TargetStatus): string {
   const others = nodes.filter(node => node.state !== state)
   return others.map(node => ` (${node.state} to ${node.zoneName})`).join('')
+}
+
+function overrideText({ administrativeOverride: { state, reason, description } }: TargetStatus, style: Style): string {
+  return state === 'no_override' ? '' : ` ${style.bad(`${reason}: ${description}`)}`
 }
 
 /** Why a target gets less than its share of the requests. */
@@ -83,7 +89,7 @@ export function targetLine(target: TargetStatus, style: Style): string {
   const state = target.state === 'healthy' ? style.good(target.state) : style.bad(target.state)
   const why = target.reason === null ? '' : ` ${target.reason}: ${target.description}`
   const seen = target.state === 'unhealthy' && target.lastCheck !== null ? style.dim(` (${target.lastCheck})`) : ''
-  return `${name.padEnd(21)} ${state}${why}${seen}${dissentText(target)}${shareText(target, style)}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
+  return `${name.padEnd(21)} ${state}${why}${seen}${dissentText(target)}${overrideText(target, style)}${shareText(target, style)}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
 }
 
 export function faultLine(fault: FaultStatus, style: Style): string {

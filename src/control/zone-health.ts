@@ -1,0 +1,45 @@
+/**
+ * Which zones of a load balancer are well enough for DNS to lead clients there.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health.html
+ */
+
+import { meetsThreshold } from '../model/health.ts'
+import type { Snapshot, SnapshotLoadBalancer, SnapshotNode, SnapshotTargetGroup } from '../model/snapshot.ts'
+import { TargetStateCode, type TargetStates } from '../model/target-states.ts'
+
+/** How a target group does, as a node sees it. */
+export type NodeGroupHealth = {
+  readonly healthy: number
+  readonly unhealthy: number
+  readonly isFitForRouting: boolean
+  readonly isFitForDns: boolean
+}
+
+export function nodeGroupHealth({ targets, attributes }: SnapshotTargetGroup, states: TargetStates): NodeGroupHealth {
+  const count = (code: TargetStateCode) => targets.filter(({ slot }) => states.state(slot) === code).length
+  const healthy = count(TargetStateCode.healthy)
+  return {
+    healthy,
+    unhealthy: count(TargetStateCode.unhealthy),
+    isFitForRouting: meetsThreshold(attributes.routingThreshold, healthy, targets.length),
+    isFitForDns: meetsThreshold(attributes.dnsThreshold, healthy, targets.length),
+  }
+}
+
+/**
+ * The nodes that DNS leads to: of the zones where some target group is fit, and that traffic is not shifted away from.
+ * Where that leaves none, all of them.
+ */
+export function nodesInDns(
+  loadBalancer: SnapshotLoadBalancer,
+  { targetGroups }: Snapshot,
+  states: TargetStates,
+): readonly SnapshotNode[] {
+  const fit = loadBalancer.nodes.filter(({ slot, zoneName }) => {
+    if (zoneName === loadBalancer.shiftedZone) return false
+    const groups = targetGroups.filter(({ node }) => node === slot)
+    return groups.length === 0 || groups.some(group => nodeGroupHealth(group, states).isFitForDns)
+  })
+  return fit.length === 0 ? loadBalancer.nodes : fit
+}
