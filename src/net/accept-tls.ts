@@ -96,6 +96,11 @@ export class TlsListener {
     for (const name of this.#choice.names) this.#contextOf(this.#choice.choose(name, now))
   }
 
+  /** By itself, a listener is there for all names. */
+  listenerFor(): TlsListener {
+    return this
+  }
+
   prepare(hello: ClientHello | null, epochMs: number): Prepared {
     const choice = this.#choice.choose(hello?.serverName ?? null, epochMs)
     const alpn = this.#alpnProtocols.find(protocol => hello?.alpnProtocols.includes(protocol)) ?? null
@@ -120,6 +125,11 @@ export class TlsListener {
   }
 }
 
+export type TlsListenerChoice = {
+  /** Called once. @param serverName in lower case; null when the client names none */
+  listenerFor(serverName: string | null): TlsListener
+}
+
 /** What a handshake goes on with once the client's first message is known, or known to be unreadable. */
 type Prepared = {
   readonly hello: ClientHello | null
@@ -140,7 +150,7 @@ function identityOf(tls: ListenerTls): string {
 export class TlsHandshake implements Watched {
   readonly #net: NetContext
   readonly #accepted: Socket
-  readonly #listener: TlsListener
+  readonly #listener: TlsListenerChoice
   readonly #handlers: TlsHandlers
   readonly #deadlineMs: number
   readonly #wheelSlot: number
@@ -151,7 +161,7 @@ export class TlsHandshake implements Watched {
   #isOver = false
 
   /** @param accepted comes from a server with `pauseOnConnect` and `allowHalfOpen` */
-  constructor(net: NetContext, accepted: Socket, listener: TlsListener, handlers: TlsHandlers) {
+  constructor(net: NetContext, accepted: Socket, listener: TlsListenerChoice, handlers: TlsHandlers) {
     this.#net = net
     this.#accepted = accepted
     this.#listener = listener
@@ -187,7 +197,8 @@ export class TlsHandshake implements Watched {
       this.#finish()
       this.#handOver(this.#accepted, open => this.#handlers.onPlainHttp(open))
     } else {
-      this.#secureWith(this.#listener.prepare(first === 'unknown' ? null : first, this.#epochMs()))
+      const hello = first === 'unknown' ? null : first
+      this.#secureWith(this.#listener.listenerFor(hello?.serverName ?? null).prepare(hello, this.#epochMs()))
     }
   }
 

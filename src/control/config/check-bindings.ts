@@ -1,14 +1,21 @@
-/** Rules on what is bound: no two listeners on one socket. */
+/** Rules on what is bound: which listeners may meet on one socket. */
 
 import { canonicalAddress } from '../../base/ip-address.ts'
 import { bindsOverlap, offsetPort } from './address.ts'
 import { nodeAddresses } from './check-zones.ts'
-import { type Found, itemsOf, type LoadBalancerDraft, type Report } from './draft.ts'
+import { type Found, itemsOf, type ListenerDraft, type LoadBalancerDraft, type Report } from './draft.ts'
 import type { Gathered } from './gather.ts'
 import type { Place } from './source.ts'
 import { checkUnique } from './unique.ts'
 
-type Binding = { readonly port: Place; readonly bind: string }
+/** A listener on one address. */
+type Binding = {
+  readonly port: Place
+  readonly bind: string
+  /** Its position. */
+  readonly loadBalancer: number
+  readonly protocol: ListenerDraft['protocol']
+}
 
 export function checkBindings(all: Gathered, portOffset: number, report: Report): void {
   const bound = new Map<number, Binding[]>()
@@ -21,10 +28,12 @@ export function checkBindings(all: Gathered, portOffset: number, report: Report)
     const ports = listeners.map(listener => ({ place: listener.place.at('port'), value: listener.value.port }))
     checkUnique(ports, report, (port, first) => `must be unique in its load balancer: ${port} is also at ${first}`)
     const seen = new Set<number>()
-    for (const { place: at, value: port } of ports) {
+    for (const { place: at, value: listener } of listeners) {
+      const { port, protocol } = listener
       if (port === undefined || seen.has(port)) continue
       seen.add(port)
-      checkBinding(at, port, binds, portOffset, bound, report)
+      const bindings = binds.map(bind => ({ port: at.at('port'), bind, loadBalancer: position, protocol }))
+      checkBinding(at.at('port'), port, bindings, portOffset, bound, report)
     }
   }
 }
@@ -50,7 +59,7 @@ function distinct(addresses: readonly Found<string>[], report: Report): string[]
 function checkBinding(
   at: Place,
   port: number,
-  binds: readonly string[],
+  bindings: readonly Binding[],
   portOffset: number,
   bound: Map<number, Binding[]>,
   report: Report,
@@ -62,10 +71,24 @@ function checkBinding(
     return
   }
   const others = bound.get(bindPort) ?? []
-  const taken = others.find(other => binds.some(bind => bindsOverlap(bind, other.bind)))
-  if (taken !== undefined) {
-    const later = 'listeners that share an address and a port are not supported yet'
-    report(at, `${port}${moved} is already bound on ${taken.bind} by the listener at ${taken.port}; ${later}`)
+  for (const other of others) {
+    const why = bindings.map(own => whyApart(own, other)).find(reason => reason !== null)
+    if (why === undefined) continue
+    report(at, `${port}${moved} is already bound on ${other.bind} by the listener at ${other.port}${why}`)
+    break
   }
-  bound.set(bindPort, [...others, ...binds.map(bind => ({ port: at, bind }))])
+  bound.set(bindPort, [...others, ...bindings])
+}
+
+/**
+ * Load balancers may share an address and a port, where they are told apart by their DNS names.
+ *
+ * @returns why these two listeners cannot; null when they can, or do not meet
+ */
+function whyApart(own: Binding, other: Binding): string | null {
+  if (!bindsOverlap(own.bind, other.bind)) return null
+  if (own.loadBalancer === other.loadBalancer) return ''
+  if (own.bind !== other.bind) return ': give both load balancers one address, or addresses apart'
+  if (own.protocol === undefined || other.protocol === undefined || own.protocol === other.protocol) return null
+  return `, which is ${other.protocol}: load balancers that share an address and a port have one protocol there`
 }
