@@ -17,6 +17,7 @@ export const debianPackages = [
   { package: 'haproxy', command: 'haproxy', wantedBy: 'tests with another proxy as client; bench peer' },
   { package: 'curl', command: 'curl', wantedBy: 'tests with another HTTP client' },
   { package: 'openssl', command: 'openssl', wantedBy: 'tests with another TLS client, and of certificates' },
+  { package: 'bind9-dnsutils', command: 'dig', wantedBy: 'tests of the DNS answers' },
 ] as const satisfies readonly DebianPackage[]
 
 export type Command = (typeof debianPackages)[number]['command']

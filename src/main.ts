@@ -11,16 +11,18 @@ import { type Config, type ConfigProblem, type ConfigResult, formatProblem, load
 import { quickConfig } from './control/config-quick.ts'
 import { CookieKeys } from './control/cookie-keys.ts'
 import { claimDataFolder, type DataFolder, DataFolderInUse } from './control/data-folder.ts'
+import { DnsPortNotFree, type DnsServer, startDnsServer } from './control/dns-server.ts'
 import type { LocalCertificate } from './control/local-certificate.ts'
 import { Publisher } from './control/publisher.ts'
 import { listenerAddresses, StatusReporter } from './control/status.ts'
 import { type StatusServer, startStatusServer } from './control/status-server.ts'
 import { openStore } from './control/store.ts'
 import { FileWatch } from './control/watch-files.ts'
+import { addressesInDns } from './control/zone-health.ts'
 import { AnomalyDetector, type TargetReading } from './health/anomaly-detector.ts'
 import { type CheckedGroup, HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
-import type { Listener, Resources } from './model/resources.ts'
+import { formatAddress, type Listener, type LoadBalancer, nodeIpOf, type Resources } from './model/resources.ts'
 import type { Snapshot } from './model/snapshot.ts'
 import { TargetStates } from './model/target-states.ts'
 import { sslPolicyLimits } from './net/accept-tls.ts'
@@ -44,6 +46,7 @@ type UpOptions = {
   listen?: number
   https: boolean
   apiPort: number
+  dnsPort?: number
   data: string
   workers?: number
   portOffset: number
@@ -82,6 +85,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       parsePortOrAny,
       defaultApiPort,
     )
+    .option('--dns-port <port>', 'where DNS answers for the load balancers, on 127.0.0.1; 0 takes any', parsePortOrAny)
     .option('--data <dir>', 'folder for state and access logs', defaultDataFolder)
     .option('--workers <n>', 'threads that carry traffic (default: one per core)', parseCount)
     .option('--port-offset <n>', 'added to listener ports below 1024: 8000 binds 80 as 8080', parseOffset, 0)
@@ -182,6 +186,7 @@ class Running {
   #delivery: LogDelivery | null = null
   #workers: Workers | null = null
   #server: StatusServer | null = null
+  #dns: DnsServer | null = null
   #reporter: StatusReporter | null = null
   #display: Display | null = null
   /** Of the listeners that name none, with `--https`. */
@@ -219,7 +224,7 @@ class Running {
   }
 
   async start(config: Config): Promise<void> {
-    const { data, workers, apiPort } = this.#options
+    const { data, workers, apiPort, dnsPort } = this.#options
     await checkPorts([], config.resources)
     this.#folder = await claimDataFolder(data)
     this.#store = openStore(this.#folder.store)
@@ -255,6 +260,10 @@ class Running {
     })
     this.#reporter = reporter
     this.#server = await startStatusServer(apiPort, () => reporter.status())
+    if (dnsPort !== undefined) {
+      const lookup = (name: string) => addressesInDns(name, this.#publisher.snapshot, this.#states)
+      this.#dns = await startDnsServer(dnsPort, lookup)
+    }
     await this.#publish(config)
   }
 
@@ -311,6 +320,7 @@ class Running {
     await this.#workers?.stop(graceMs)
     this.#display?.stop()
     await this.#delivery?.close()
+    await this.#dns?.close()
     await this.#server?.close()
     this.#store?.close()
     await this.#folder?.release()
@@ -365,11 +375,13 @@ class Running {
       for (const listener of loadBalancer.listeners) {
         const at = listenerAddresses(loadBalancer, listener).join(', ')
         const own = listener.bindPort === listener.port ? '' : ` (port ${listener.port} to headers and logs)`
-        lines.push(`load balancer ${loadBalancer.name}: ${listener.protocol} on ${at}${own}`)
+        const asked = isShared(loadBalancer, listener, resources) ? `, asked for as ${loadBalancer.dnsName}` : ''
+        lines.push(`load balancer ${loadBalancer.name}: ${listener.protocol} on ${at}${own}${asked}`)
       }
     }
     lines.push(...this.#certificateLines())
     lines.push(`status and API: http://127.0.0.1:${this.#server!.port}/_openalb/status`)
+    if (this.#dns !== null) lines.push(`DNS: 127.0.0.1 port ${this.#dns.port}${digCommand(this.#dns.port, resources)}`)
     lines.push(`access log: ${this.#folder!.logs}/access.log`)
     if (!sharesPorts) lines.push('one worker: this platform cannot share a port between threads')
     if (lab.healthCheckIntervalSecondsMin !== null) {
@@ -378,9 +390,12 @@ class Running {
       )
     }
     for (const warning of warnings) lines.push(`warning: ${formatProblem(warning)}`)
-    const first = resources.loadBalancers[0]?.listeners[0]
+    const [first] = resources.loadBalancers
+    const [listener] = first?.listeners ?? []
     for (const limit of tlsLimits(resources)) lines.push(`note: ${limit}`)
-    if (first !== undefined) lines.push(`Ready. Try: ${this.#curlCommand(first)}`)
+    if (first !== undefined && listener !== undefined) {
+      lines.push(`Ready. Try: ${this.#curlCommand(first, listener)}`)
+    }
     console.log(lines.join('\n'))
     if (this.#options.quiet) return
     const reporter = this.#reporter!
@@ -402,11 +417,14 @@ class Running {
     return this.#localCertificate !== null && tls?.certificates[0] === this.#localCertificate.certificate
   }
 
-  #curlCommand(listener: Listener): string {
-    if (listener.protocol === 'HTTP') return `curl -v http://127.0.0.1:${listener.bindPort}/`
+  #curlCommand({ availabilityZones }: LoadBalancer, listener: Listener): string {
+    const ip = nodeIpOf(availabilityZones[0]!.addresses[0]!)
+    const at = formatAddress(ip, listener.bindPort)
+    if (listener.protocol === 'HTTP') return `curl -v http://${at}/`
+    const url = ip === '127.0.0.1' ? localUrl(listener) : `https://${at}/`
     return this.#isLocal(listener)
-      ? `curl -v --cacert ${this.#localCertificate!.authorityFile} ${localUrl(listener)}`
-      : `curl -vk ${localUrl(listener)}`
+      ? `curl -v --cacert ${this.#localCertificate!.authorityFile} ${url}`
+      : `curl -vk ${url}`
   }
 }
 
@@ -461,6 +479,19 @@ async function checkPorts(held: readonly BoundPort[], resources: Resources): Pro
   }
 }
 
+/** Whether another load balancer that comes first listens on the same address and port, and answers to all other names. */
+function isShared(loadBalancer: LoadBalancer, { bindPort }: Listener, { loadBalancers }: Resources): boolean {
+  const before = loadBalancers.slice(0, loadBalancers.indexOf(loadBalancer))
+  const others = boundPorts({ loadBalancers: before, targetGroups: [] })
+  return loadBalancer.availabilityZones.some(({ addresses }) =>
+    others.some(({ ip, port }) => port === bindPort && addresses.includes(ip)),
+  )
+}
+
+function digCommand(port: number, { loadBalancers: [first] }: Resources): string {
+  return first === undefined ? '' : `. Try: dig @127.0.0.1 -p ${port} ${first.dnsName}`
+}
+
 /** Whether binding one address stands in the way of the other. */
 function overlap(a: string, b: string): boolean {
   return a === b || (isIPv6(a) === isIPv6(b) && [a, b].some(ip => ip === '0.0.0.0' || ip === '::'))
@@ -474,7 +505,8 @@ function portText(code: string, port: number): string {
 }
 
 function startFailure(error: unknown, { apiPort }: UpOptions): string {
-  if (error instanceof PortNotFree || error instanceof DataFolderInUse) return error.message
+  if (error instanceof PortNotFree || error instanceof DnsPortNotFree || error instanceof DataFolderInUse)
+    return error.message
   if (!(error instanceof Error)) return String(error)
   const { code, syscall } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE' && syscall === 'listen') {

@@ -4,13 +4,29 @@ import { ManualClock } from '../base/clock.ts'
 import { TargetStateCode, TargetStates } from '../model/target-states.ts'
 import { formatProblem, parseConfig } from './config.ts'
 import { Publisher } from './publisher.ts'
-import { nodesInDns } from './zone-health.ts'
+import { addressesInDns, nodesInDns } from './zone-health.ts'
 
 type Group = {
   readonly name: string
   readonly attributes?: Readonly<Record<string, string>>
   /** The zones of its targets, and whether they are healthy. */
   readonly targets: readonly (readonly [zone: string, isHealthy: boolean])[]
+}
+
+function prepare(text: string) {
+  const parsed = parseConfig([{ name: 'test.yaml', text }], { platform: 'linux' })
+  if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'))
+  const states = new TargetStates()
+  const publisher = new Publisher({
+    clock: new ManualClock(),
+    states,
+    cookieKeys: () => [],
+    onDrained: () => {},
+    isSlotBusy: () => false,
+    onSlotFreed: () => {},
+  })
+  const snapshot = publisher.prepare(parsed.config.resources)
+  return { snapshot, states }
 }
 
 /** The names of the zones that DNS leads to, of a load balancer in `a` and `b` that forwards to these groups. */
@@ -37,18 +53,7 @@ function zonesInDns(groups: readonly Group[], awayFrom: string | null = null): s
     })),
     zonalShifts: awayFrom === null ? [] : [{ resourceIdentifier: 'web', awayFrom }],
   })
-  const parsed = parseConfig([{ name: 'test.yaml', text }], { platform: 'linux' })
-  if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'))
-  const states = new TargetStates()
-  const publisher = new Publisher({
-    clock: new ManualClock(),
-    states,
-    cookieKeys: () => [],
-    onDrained: () => {},
-    isSlotBusy: () => false,
-    onSlotFreed: () => {},
-  })
-  const snapshot = publisher.prepare(parsed.config.resources)
+  const { snapshot, states } = prepare(text)
   for (const group of snapshot.targetGroups) {
     const described = groups.find(({ name }) => name === group.name)!
     for (const { ip, slot } of [...group.targets, ...group.targetsElsewhere]) {
@@ -122,4 +127,26 @@ test('a zone that traffic is shifted away from leaves, unless no other is fit', 
   assert.deepEqual(zonesInDns([{ name: 'app', targets: targets(true) }], 'a'), ['b'])
   assert.deepEqual(zonesInDns([], 'a'), ['b'])
   assert.deepEqual(zonesInDns([{ name: 'app', attributes: ownZoneOnly, targets: targets(false) }], 'a'), ['a', 'b'])
+})
+
+test('a DNS name has the addresses of its zones, those of all the machine as the loopback ones', () => {
+  const { snapshot, states } = prepare(
+    JSON.stringify({
+      loadBalancers: [
+        { name: 'Zoned', availabilityZones: [{ zoneName: 'a' }, { zoneName: 'b' }] },
+        { name: 'plain', bind: ['0.0.0.0', '::'] },
+      ],
+    }),
+  )
+  const names = snapshot.loadBalancers.map(({ dnsName }) => dnsName.toLowerCase())
+  const find = (name: string) => addressesInDns(name, snapshot, states)
+  assert.deepEqual(names.map(find), [
+    ['127.31.1.1', '127.31.2.1'],
+    ['127.0.0.1', '::1'],
+  ])
+  assert.deepEqual(find(`dualstack.${names[1]}`), ['127.0.0.1', '::1'])
+  assert.deepEqual(find('elb.localhost'), [])
+  assert.deepEqual(find('us-east-1.elb.localhost'), [])
+  assert.equal(find(`www.${names[1]}`), null)
+  assert.equal(find('plain.us-east-1.elb.localhost'), null)
 })

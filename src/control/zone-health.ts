@@ -4,7 +4,9 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health.html
  */
 
+import { dnsDomain } from '../model/arns.ts'
 import { meetsThreshold } from '../model/health.ts'
+import { nodeIpOf } from '../model/resources.ts'
 import type { Snapshot, SnapshotLoadBalancer, SnapshotNode, SnapshotTargetGroup } from '../model/snapshot.ts'
 import { TargetStateCode, type TargetStates } from '../model/target-states.ts'
 
@@ -42,4 +44,23 @@ export function nodesInDns(
     return groups.length === 0 || groups.some(group => nodeGroupHealth(group, states).isFitForDns)
   })
   return fit.length === 0 ? loadBalancer.nodes : fit
+}
+
+/** With this before it, a DNS name means the same. */
+const dualStack = 'dualstack.'
+
+/**
+ * What DNS says of a name.
+ *
+ * @param name in lower case
+ * @returns null when there is no such name; it may exist and have no addresses, as all that names end in
+ */
+export function addressesInDns(name: string, snapshot: Snapshot, states: TargetStates): readonly string[] | null {
+  const asked = name.startsWith(dualStack) ? name.slice(dualStack.length) : name
+  const names = snapshot.loadBalancers.map(({ dnsName }) => dnsName.toLowerCase())
+  const loadBalancer = snapshot.loadBalancers[names.indexOf(asked)]
+  if (loadBalancer !== undefined) {
+    return nodesInDns(loadBalancer, snapshot, states).flatMap(({ addresses }) => addresses.map(nodeIpOf))
+  }
+  return name === dnsDomain || names.some(each => each.endsWith(`.${name}`)) ? [] : null
 }

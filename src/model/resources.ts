@@ -372,6 +372,12 @@ export function formatAddress(ip: string, port: number): string {
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
 }
 
+/** What a node is known by that listens on this address: the loopback one, where that is all of the machine's. */
+export function nodeIpOf(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1'
+  return address === '::' ? '::1' : address
+}
+
 /** The target groups that a listener's actions name, some perhaps several times. */
 export function targetGroupsOf({ defaultAction, rules }: Listener): TargetGroupArn[] {
   const actions = [defaultAction, ...rules.map(rule => rule.action)]

@@ -12,6 +12,7 @@ import type { FaultCode } from '../model/faults.ts'
 import {
   type Listener,
   type ListenerTls,
+  nodeIpOf,
   type ResponseHeader,
   type RoutingAction,
   targetGroupsOf,
@@ -329,10 +330,4 @@ function backendPolicies({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => 
     for (const arn of listeners.flatMap(targetGroupsOf)) policies.set(arn, policy)
   }
   return arn => policies.get(arn) ?? backendPolicy([])
-}
-
-/** All addresses of this machine are one node, known by the loopback address. */
-function nodeIpOf(address: string): string {
-  if (address === '0.0.0.0') return '127.0.0.1'
-  return address === '::' ? '::1' : address
 }

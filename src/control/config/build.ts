@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { assertNever } from '../../base/assert.ts'
 import { canonicalAddress } from '../../base/ip-address.ts'
 import {
+  dnsDomain,
   listenerArn,
   loadBalancerArn,
   localRegion,
@@ -130,7 +131,7 @@ function buildLoadBalancer(
     arn: loadBalancerArn(name, id),
     name,
     id,
-    dnsName: `${name}-${digits}.${localRegion}.elb.localhost`,
+    dnsName: `${name}-${digits}.${localRegion}.${dnsDomain}`,
     ...zones,
     attributes: buildAttributes(from.attributes),
     listeners: from.listeners.map(each => buildListener(each, name, id, options)),
