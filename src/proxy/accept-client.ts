@@ -12,12 +12,13 @@ import { type ListenerPort, portNamed } from './listener-port.ts'
 
 /** @param accepted comes from a server with `pauseOnConnect` */
 export function acceptClient(plane: PlaneContext, accepted: Socket, port: ListenerPort): void {
-  if (port.running.tls === null) {
+  const { tls } = port.running
+  if (tls === null) {
     new ClientConnection(plane, read => adoptAccepted(accepted, read), port, null, recordPlain)
     return
   }
   const peer = peerOf(accepted)
-  const listener = new TlsChoice(port)
+  const listener = new TlsChoice(port, tls)
   new TlsHandshake(plane.net, accepted, listener, {
     onSecure(session, open) {
       const { port } = listener
@@ -48,15 +49,18 @@ export function acceptClient(plane: PlaneContext, accepted: Socket, port: Listen
 /** Whose handshake it is: where several load balancers share the port, the server name that the client asks for says so. */
 class TlsChoice {
   port: ListenerPort
+  /** Of `port` when the connection was accepted: a publication meanwhile may have made its listener a plain one. */
+  readonly #tls: TlsListener
 
-  constructor(port: ListenerPort) {
+  constructor(port: ListenerPort, tls: TlsListener) {
     this.port = port
+    this.#tls = tls
   }
 
   listenerFor(serverName: string | null): TlsListener {
     const { shared } = this.port
     if (shared !== null) this.port = portNamed(shared, serverName)
-    return this.port.running.tls!
+    return this.port.running.tls ?? this.#tls
   }
 }
 

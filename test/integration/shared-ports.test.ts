@@ -2,13 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
 import { type MadeCertificate, makeCertificate } from '../support/certificates.ts'
 import { within } from '../support/deadline.ts'
 import { logFields, startPlane, type TestPlane } from '../support/plane.ts'
 import { connectClient, type RawClient } from '../support/raw-client.ts'
-import { until } from '../support/turns.ts'
+import { caughtUp, until } from '../support/turns.ts'
 
 type Described = {
   readonly name: string
@@ -234,4 +235,16 @@ test('a failed handshake counts for the one that was asked for', async t => {
     () => 'a failed handshake to be counted',
   )
   assert.deepEqual([failures('first'), failures('second')], [0, 1])
+})
+
+test('a client that was accepted before its listener turned to plain HTTP gets its handshake', async t => {
+  const plane = await start(t, twoSecured)
+  const accepted = connectTcp(plane.port, '127.0.0.1')
+  t.after(() => accepted.destroy())
+  await once(accepted, 'connect')
+  await caughtUp()
+  await plane.publish(config(two))
+  const socket = connect({ socket: accepted, rejectUnauthorized: false, servername: dnsName(plane, 'second') })
+  await within(once(socket, 'secureConnect'), () => 'the handshake')
+  assert.equal(subject(socket), 'DNS:first.example')
 })
