@@ -551,6 +551,36 @@ describe('slow start', () => {
     assert.deepEqual(slow.slowStarting, [])
   })
 
+  it('each node is a beginning of its own: what another finds healthy does not make a target start slowly', async t => {
+    const slow = await Slow.begin(t)
+    const [[, one], [, two]] = slow.targets as [[number, FakeTarget], [number, FakeTarget]]
+    const settings = { slowStartSeconds: 60 }
+    const first = {
+      ...groupOf([
+        [0, one],
+        [1, two],
+      ]),
+      ...settings,
+    }
+    const second = {
+      ...groupOf([
+        [2, one],
+        [3, two],
+      ]),
+      ...settings,
+      node: 1,
+    }
+    slow.checker.apply([first, second])
+    await slow.reported(4)
+    assert.deepEqual(
+      [0, 1, 2, 3].map(slot => [slow.states.state(slot), slow.states.isSlowStarting(slot)]),
+      Array.from({ length: 4 }, () => [TargetStateCode.healthy, false]),
+    )
+    // The same addresses at the other node are other targets: they begin anew.
+    slow.checker.apply([{ ...second, targets: first.targets }])
+    assert.equal(slow.checker.health(0).state, 'initial')
+  })
+
   it('nor do those of a group that comes into use', async t => {
     const slow = await Slow.begin(t)
     slow.apply([0, 1], { isInUse: false })
