@@ -273,12 +273,12 @@ type WantedPort = {
 }
 
 function portsOf(loadBalancer: SnapshotLoadBalancer): WantedPort[] {
-  return loadBalancer.listeners.flatMap(listener =>
+  return loadBalancer.listeners.flatMap((listener, position) =>
     loadBalancer.nodes.flatMap(node =>
       node.addresses.map(address => {
-        // A port of the system's choice is shared by those who would otherwise share their own.
-        const { bindPort, port } = listener
-        return { socket: `${address} ${bindPort || `0 for ${port}`}`, loadBalancer, node, listener, address }
+        // A port of the system's choice goes by the listener's position, since it has no number beforehand.
+        const port = listener.bindPort === 0 ? `any, number ${position}` : listener.bindPort
+        return { socket: `${address} ${port}`, loadBalancer, node, listener, address }
       }),
     ),
   )
