@@ -81,6 +81,7 @@ function groupOf(kind: Kind, node: number, port: number): CheckedGroup {
   return {
     arn: targetGroupArn('app', '0123456789abcdef'),
     name: 'app',
+    node,
     checking: {
       isOn: true,
       node: { loadBalancerName: 'web', loadBalancerId: '1fa8b17e4c17e7c7', nodeIp: `127.31.${node}.1` },

@@ -19,6 +19,7 @@ export const debianPackages = [
   { package: 'curl', command: 'curl', wantedBy: 'tests with another HTTP client' },
   { package: 'openssl', command: 'openssl', wantedBy: 'tests with another TLS client, and of certificates' },
   { package: 'nghttp2-client', command: 'h2load', wantedBy: 'tests of HTTP/2 under load; bench' },
+  { package: 'bind9-dnsutils', command: 'dig', wantedBy: 'tests of the DNS answers' },
 ] as const satisfies readonly DebianPackage[]
 
 export type Command = (typeof debianPackages)[number]['command']

@@ -12,21 +12,23 @@ import { type Config, type ConfigProblem, type ConfigResult, formatProblem, load
 import { quickConfig } from './control/config-quick.ts'
 import { CookieKeys } from './control/cookie-keys.ts'
 import { claimDataFolder, type DataFolder, DataFolderInUse } from './control/data-folder.ts'
+import { DnsPortNotFree, type DnsServer, startDnsServer } from './control/dns-server.ts'
 import type { LocalCertificate } from './control/local-certificate.ts'
 import { Publisher } from './control/publisher.ts'
 import { listenerAddresses, StatusReporter } from './control/status.ts'
 import { type StatusServer, startStatusServer } from './control/status-server.ts'
 import { openStore } from './control/store.ts'
 import { FileWatch } from './control/watch-files.ts'
+import { addressesInDns } from './control/zone-health.ts'
 import { AnomalyDetector, type TargetReading } from './health/anomaly-detector.ts'
 import { logHealthCheck } from './health/check-log.ts'
 import { HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
-import type { Listener, Resources } from './model/resources.ts'
-import type { Snapshot } from './model/snapshot.ts'
+import { formatAddress, type Listener, type LoadBalancer, nodeIpOf, type Resources } from './model/resources.ts'
 import { TargetStates } from './model/target-states.ts'
 import { sslPolicyLimits } from './net/accept-tls.ts'
 import { whyNotFree } from './net/port-check.ts'
+import { activeConnections } from './observe/counters.ts'
 import { LogDelivery } from './observe/log-delivery.ts'
 import { randomName } from './observe/log-files.ts'
 import { WorkerLog } from './observe/log-writer.ts'
@@ -46,6 +48,7 @@ type UpOptions = {
   listen?: number
   https: boolean
   apiPort: number
+  dnsPort?: number
   data: string
   workers?: number
   portOffset: number
@@ -84,6 +87,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       parsePortOrAny,
       defaultApiPort,
     )
+    .option('--dns-port <port>', 'where DNS answers for the load balancers, on 127.0.0.1; 0 takes any', parsePortOrAny)
     .option('--data <dir>', 'folder for state and access logs', defaultDataFolder)
     .option('--workers <n>', 'threads that carry traffic (default: one per core)', parseCount)
     .option('--port-offset <n>', 'added to listener ports below 1024: 8000 binds 80 as 8080', parseOffset, 0)
@@ -189,13 +193,13 @@ class Running {
   #checkLog: WorkerLog | null = null
   #workers: Workers | null = null
   #server: StatusServer | null = null
+  #dns: DnsServer | null = null
   #reporter: StatusReporter | null = null
   #display: Display | null = null
   /** Of the listeners that name none, with `--https`. */
   #localCertificate: LocalCertificate | null = null
   /** In force. */
   #config: Config | null = null
-  #snapshot: Snapshot | null = null
   /** One change at a time. */
   #changes: Promise<void> = Promise.resolve()
 
@@ -218,9 +222,13 @@ class Running {
       clock: this.#clock,
       states: this.#states,
       cookieKeys: () => this.#cookieKeys!.keys,
-      onDrained: target => {
-        this.#workers!.cut([target.slot])
+      onDrained: ({ slots }) => {
+        this.#workers!.cut(slots)
         this.#applyChecks()
+      },
+      isSlotBusy: (kind, slot) => {
+        if (kind === 'target') return this.#states.requestsInFlight(slot) > 0
+        return activeConnections(this.#workers!.slabs, slot) > 0
       },
       onSlotFreed: (kind, slot) => {
         if (kind === 'target') this.#states.clearTarget(slot)
@@ -233,7 +241,7 @@ class Running {
   }
 
   async start(config: Config): Promise<void> {
-    const { data, workers, apiPort } = this.#options
+    const { data, workers, apiPort, dnsPort } = this.#options
     await checkPorts([], config.resources)
     this.#folder = await claimDataFolder(data)
     this.#store = openStore(this.#folder.store)
@@ -276,6 +284,10 @@ class Running {
     })
     this.#reporter = reporter
     this.#server = await startStatusServer(apiPort, withHistory => reporter.status(withHistory))
+    if (dnsPort !== undefined) {
+      const lookup = (name: string) => addressesInDns(name, this.#publisher.snapshot, this.#states)
+      this.#dns = await startDnsServer(dnsPort, lookup, this.#clock)
+    }
     await this.#publish(config)
   }
 
@@ -302,7 +314,7 @@ class Running {
         await checkPorts(boundPorts(this.#publisher.resources), config.resources)
         const certificate = this.#localCertificate?.certificate
         await this.#publish(config)
-        this.say(`configuration ${this.#reporter!.snapshot} is in force: ${summary(config.resources)}`)
+        this.say(`configuration ${this.#publisher.snapshot.number} is in force: ${summary(config.resources)}`)
         for (const warning of config.warnings) this.say(`warning: ${formatProblem(warning)}`)
         if (this.#localCertificate?.certificate.arn !== certificate?.arn) {
           for (const line of this.#certificateLines()) this.say(line)
@@ -337,6 +349,7 @@ class Running {
     await this.#checkLog?.close()
     this.#display?.stop()
     await this.#delivery?.close()
+    await this.#dns?.close()
     await this.#server?.close()
     this.#store?.close()
     await this.#folder?.release()
@@ -358,8 +371,6 @@ class Running {
     }
     this.#publisher.commit(resources)
     this.#config = config
-    this.#reporter!.snapshot = snapshot.number
-    this.#snapshot = snapshot
     this.#applyChecks()
     this.#detector.apply(snapshot.targetGroups)
   }
@@ -376,8 +387,8 @@ class Running {
   }
 
   #applyChecks(): void {
-    const { resources, draining } = this.#publisher
-    this.#checker.apply(checkedGroups(resources, this.#snapshot!, draining))
+    const { resources, snapshot, draining } = this.#publisher
+    this.#checker.apply(checkedGroups(resources, snapshot, draining))
   }
 
   #readTarget(slot: number): TargetReading {
@@ -398,11 +409,13 @@ class Running {
       for (const listener of loadBalancer.listeners) {
         const at = listenerAddresses(loadBalancer, listener).join(', ')
         const own = listener.bindPort === listener.port ? '' : ` (port ${listener.port} to headers and logs)`
-        lines.push(`load balancer ${loadBalancer.name}: ${listener.protocol} on ${at}${own}`)
+        const asked = isShared(loadBalancer, listener, resources) ? `, asked for as ${loadBalancer.dnsName}` : ''
+        lines.push(`load balancer ${loadBalancer.name}: ${listener.protocol} on ${at}${own}${asked}`)
       }
     }
     lines.push(...this.#certificateLines())
     lines.push(`status and API: http://127.0.0.1:${this.#server!.port}/_openalb/status`)
+    if (this.#dns !== null) lines.push(`DNS: 127.0.0.1 port ${this.#dns.port}${digCommand(this.#dns.port, resources)}`)
     lines.push(`access log: ${this.#folder!.logs}/access.log`)
     if (!sharesPorts) lines.push('one worker: this platform cannot share a port between threads')
     if (lab.healthCheckIntervalSecondsMin !== null) {
@@ -416,9 +429,12 @@ class Running {
       )
     }
     for (const warning of warnings) lines.push(`warning: ${formatProblem(warning)}`)
-    const first = resources.loadBalancers[0]?.listeners[0]
+    const [first] = resources.loadBalancers
+    const [listener] = first?.listeners ?? []
     for (const limit of tlsLimits(resources)) lines.push(`note: ${limit}`)
-    if (first !== undefined) lines.push(`Ready. Try: ${this.#curlCommand(first)}`)
+    if (first !== undefined && listener !== undefined) {
+      lines.push(`Ready. Try: ${this.#curlCommand(first, listener)}`)
+    }
     console.log(lines.join('\n'))
     if (this.#options.quiet) return
     const reporter = this.#reporter!
@@ -440,9 +456,12 @@ class Running {
     return this.#localCertificate !== null && tls?.certificates[0] === this.#localCertificate.certificate
   }
 
-  #curlCommand(listener: Listener): string {
-    if (listener.protocol === 'HTTP') return `curl -v http://127.0.0.1:${listener.bindPort}/`
-    const request = `${clientOptions(listener)}${localUrl(listener)}`
+  #curlCommand({ availabilityZones }: LoadBalancer, listener: Listener): string {
+    const ip = nodeIpOf(availabilityZones[0]!.addresses[0]!)
+    const at = formatAddress(ip, listener.bindPort)
+    if (listener.protocol === 'HTTP') return `curl -v http://${at}/`
+    const url = ip === '127.0.0.1' ? localUrl(listener) : `https://${at}/`
+    const request = `${clientOptions(listener)}${url}`
     return this.#isLocal(listener)
       ? `curl -v --cacert ${this.#localCertificate!.authorityFile} ${request}`
       : `curl -vk ${request}`
@@ -489,9 +508,10 @@ class PortNotFree extends Error {
 type BoundPort = { readonly ip: string; readonly port: number; readonly name: string }
 
 function boundPorts({ loadBalancers }: Resources): BoundPort[] {
-  return loadBalancers.flatMap(({ name, bind, listeners }) =>
-    listeners.flatMap(({ bindPort }) => bind.map(ip => ({ ip, port: bindPort, name }))),
-  )
+  return loadBalancers.flatMap(({ name, availabilityZones, listeners }) => {
+    const addresses = availabilityZones.flatMap(zone => zone.addresses)
+    return listeners.flatMap(({ bindPort }) => addresses.map(ip => ({ ip, port: bindPort, name })))
+  })
 }
 
 /** @param held are bound by this process already */
@@ -502,6 +522,19 @@ async function checkPorts(held: readonly BoundPort[], resources: Resources): Pro
     if (why !== null)
       throw new PortNotFree(`load balancer ${name} cannot listen on ${ip} port ${port}: ${portText(why, port)}`)
   }
+}
+
+/** Whether another load balancer that comes first listens on the same address and port, and answers to all other names. */
+function isShared(loadBalancer: LoadBalancer, { bindPort }: Listener, { loadBalancers }: Resources): boolean {
+  const before = loadBalancers.slice(0, loadBalancers.indexOf(loadBalancer))
+  const others = boundPorts({ loadBalancers: before, targetGroups: [] })
+  return loadBalancer.availabilityZones.some(({ addresses }) =>
+    others.some(({ ip, port }) => port === bindPort && addresses.includes(ip)),
+  )
+}
+
+function digCommand(port: number, { loadBalancers: [first] }: Resources): string {
+  return first === undefined ? '' : `. Try: dig @127.0.0.1 -p ${port} ${first.dnsName}`
 }
 
 /** Whether binding one address stands in the way of the other. */
@@ -517,7 +550,8 @@ function portText(code: string, port: number): string {
 }
 
 function startFailure(error: unknown, { apiPort }: UpOptions): string {
-  if (error instanceof PortNotFree || error instanceof DataFolderInUse) return error.message
+  if (error instanceof PortNotFree || error instanceof DnsPortNotFree || error instanceof DataFolderInUse)
+    return error.message
   if (!(error instanceof Error)) return String(error)
   const { code, syscall } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE' && syscall === 'listen') {

@@ -10,6 +10,21 @@ import { Publisher } from './publisher.ts'
 
 const { certificate, privateKey } = makeCertificate({ names: ['a.example'], keyType: 'p256' })
 
+/** In two zones, with a target in each that only the node of its zone sends requests to. */
+function zonedConfig(zonesOfTargets: readonly string[]): string {
+  const zones = ['a', 'b'].map((zoneName, i) => ({
+    zoneName,
+    loadBalancerAddresses: [{ ipAddress: `127.31.${i + 1}.1`, iPv6Address: `2001:db8::${i + 1}` }],
+  }))
+  const listener = { protocol: 'HTTP', port: 80, defaultActions: [{ type: 'forward', targetGroup: 'app' }] }
+  const attributes = { 'load_balancing.cross_zone.enabled': 'false' }
+  const targets = zonesOfTargets.map((availabilityZone, i) => ({ id: '127.0.0.1', port: 3001 + i, availabilityZone }))
+  return JSON.stringify({
+    loadBalancers: [{ name: 'web', availabilityZones: zones, listeners: [listener] }],
+    targetGroups: [{ name: 'app', protocol: 'HTTP', port: 80, attributes, targets }],
+  })
+}
+
 /** Two load balancers, one with HTTPS, each with a group of its own, and a group that nobody uses. */
 function configOf(targetPorts: readonly number[]): string {
   const forward = (targetGroup: string) => [{ type: 'forward', targetGroup }]
@@ -38,10 +53,17 @@ function configOf(targetPorts: readonly number[]): string {
 
 function fixture(t: TestContext) {
   const [clock, states] = [new ManualClock(), new TargetStates()]
-  const publisher = new Publisher({ clock, states, cookieKeys: () => [], onDrained: () => {}, onSlotFreed: () => {} })
+  const publisher = new Publisher({
+    clock,
+    states,
+    cookieKeys: () => [],
+    onDrained: () => {},
+    isSlotBusy: () => false,
+    onSlotFreed: () => {},
+  })
   t.after(() => publisher.close())
-  return (targetPorts: readonly number[]) => {
-    const parsed = parseConfig([{ name: 'test.json', text: configOf(targetPorts) }])
+  return (text: string) => {
+    const parsed = parseConfig([{ name: 'test.json', text }])
     if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'))
     const { resources } = parsed.config
     const snapshot = publisher.prepare(resources)
@@ -51,7 +73,7 @@ function fixture(t: TestContext) {
 }
 
 test('a group is checked by the node of the load balancer that uses it, by the policy of its listeners', t => {
-  const groups = fixture(t)([3001])
+  const groups = fixture(t)(configOf([3001]))
   const who = groups.map(({ name, checking }) => {
     if (!checking.isOn) return [name, checking.health]
     return [name, checking.node.loadBalancerName, checking.node.nodeIp, checking.backendPolicy.name]
@@ -73,8 +95,8 @@ test('what drains is at rest, and keeps its slot', t => {
   const publish = fixture(t)
   const slotOf = (groups: ReturnType<typeof publish>) =>
     groups.flatMap(({ targets }) => targets).find(({ port }) => port === 3002)?.slot
-  const before = publish([3001, 3002])
-  const after = publish([3001])
+  const before = publish(configOf([3001, 3002]))
+  const after = publish(configOf([3001]))
   const leaving = after.filter(({ checking }) => !checking.isOn && checking.health === deregistering)
   assert.deepEqual(
     leaving.map(({ name, targets }) => [name, targets.map(({ port }) => port)]),
@@ -84,4 +106,29 @@ test('what drains is at rest, and keeps its slot', t => {
     ],
   )
   assert.equal(slotOf(leaving), slotOf(before))
+})
+
+test('each node checks all targets in enabled zones by its first address, those that it sends nothing to as well', t => {
+  const groups = fixture(t)(zonedConfig(['a', 'b', 'c']))
+  const who = groups.map(({ checking, targets }) => [
+    checking.isOn && checking.node.nodeIp,
+    targets.map(({ port }) => port),
+  ])
+  assert.deepEqual(who, [
+    ['127.31.1.1', [3001, 3002]],
+    ['127.31.2.1', [3002, 3001]],
+  ])
+  const slots = groups.flatMap(({ targets }) => targets.map(({ slot }) => slot))
+  assert.equal(new Set(slots).size, 4)
+})
+
+test('a target drains for every node that knew it', t => {
+  const publish = fixture(t)
+  const known = publish(zonedConfig(['a', 'b'])).flatMap(({ targets }) => targets)
+  const leaving = publish(zonedConfig(['a'])).at(-1)!
+  assert.deepEqual(leaving.checking, { isOn: false, health: deregistering })
+  assert.deepEqual(
+    leaving.targets,
+    known.filter(({ port }) => port === 3002),
+  )
 })

@@ -1,50 +1,54 @@
 /** What the health checker is to do about resources that are in force. */
 
-import type { CheckedGroup, Checking, CheckingNode } from '../health/checker.ts'
-import type { TargetGroupArn } from '../model/arns.ts'
+import type { CheckedGroup, CheckingNode } from '../health/checker.ts'
 import { deregistering, groupNotInUse } from '../model/health.ts'
-import { forwardedGroups, type LoadBalancer, nodeIpOf, type Resources } from '../model/resources.ts'
+import { nodeIpOf, type Resources } from '../model/resources.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { backendPolicyOf, type SslPolicy } from '../model/ssl-policies.ts'
 import type { DrainingTarget } from './publisher.ts'
 
 /** @param snapshot made from these resources */
 export function checkedGroups(
-  { loadBalancers, targetGroups }: Resources,
+  { targetGroups }: Resources,
   snapshot: Snapshot,
   draining: readonly DrainingTarget[],
 ): CheckedGroup[] {
-  const users = usersOf(loadBalancers)
-  const registered = targetGroups.map((group, i): CheckedGroup => {
-    const { arn, name, healthCheck, protocolVersion, attributes } = group
-    const user = users.get(arn)
+  const healthChecks = new Map(targetGroups.map(({ arn, healthCheck }) => [arn, healthCheck]))
+  const checkers = checkersOf(snapshot)
+  const registered = snapshot.targetGroups.map((nodeGroup): CheckedGroup => {
+    const { arn, name, node, protocolVersion, attributes } = nodeGroup
+    const group = { arn, name, node, targets: [...nodeGroup.targets, ...nodeGroup.targetsElsewhere] }
+    if (node === null) return { ...group, checking: { isOn: false, health: groupNotInUse } }
     const { slowStartSeconds } = attributes
-    const checking: Checking =
-      user === undefined
-        ? { isOn: false, health: groupNotInUse }
-        : { isOn: true, ...user, healthCheck, protocolVersion, slowStartSeconds }
-    return { arn, name, checking, targets: snapshot.targetGroups[i]!.targets }
+    const healthCheck = healthChecks.get(arn)!
+    return {
+      ...group,
+      checking: { isOn: true, ...checkers.get(node)!, healthCheck, protocolVersion, slowStartSeconds },
+    }
   })
   const leaving = draining.map(
-    ({ group, groupName, ...target }): CheckedGroup => ({
+    ({ group, groupName, ip, port, slots }): CheckedGroup => ({
       arn: group,
       name: groupName,
+      node: null,
       checking: { isOn: false, health: deregistering },
-      targets: [target],
+      targets: slots.map(slot => ({ ip, port, slot })),
     }),
   )
   return [...registered, ...leaving]
 }
 
-type User = { readonly node: CheckingNode; readonly backendPolicy: SslPolicy }
+type NodeChecker = { readonly node: CheckingNode; readonly backendPolicy: SslPolicy }
 
-/** The load balancer that uses each group, or its first node. */
-function usersOf(loadBalancers: readonly LoadBalancer[]): Map<TargetGroupArn, User> {
-  const users = new Map<TargetGroupArn, User>()
-  for (const { name, id, bind, listeners } of loadBalancers) {
-    const node = { loadBalancerName: name, loadBalancerId: id, nodeIp: nodeIpOf(bind[0]!) }
-    const user = { node, backendPolicy: backendPolicyOf(listeners) }
-    for (const arn of listeners.flatMap(forwardedGroups)) users.set(arn, user)
-  }
-  return users
+/** By the node's slot. */
+function checkersOf({ loadBalancers }: Snapshot): Map<number, NodeChecker> {
+  return new Map(
+    loadBalancers.flatMap(({ name, id, listeners, nodes }) => {
+      const backendPolicy = backendPolicyOf(listeners)
+      return nodes.map(({ slot, addresses }) => {
+        const node = { loadBalancerName: name, loadBalancerId: id, nodeIp: nodeIpOf(addresses[0]!) }
+        return [slot, { node, backendPolicy }] as const
+      })
+    }),
+  )
 }

@@ -29,7 +29,7 @@ test('one target is enough for a load balancer on 8080', () => {
     [{ port: 8080, bindPort: 8080, defaultAction, rules: [] }],
   )
   assert.equal(group!.name, 'targets')
-  assert.deepEqual(group!.targets, [{ ip: '127.0.0.1', port: 3000 }])
+  assert.deepEqual(group!.targets, [{ ip: '127.0.0.1', port: 3000, availabilityZone: 'us-east-1a' }])
   assert.deepEqual(group!.healthCheck, {
     protocol: 'HTTP',
     port: 'traffic-port',
@@ -58,8 +58,8 @@ test('several targets keep their ports, and the listener its own with the offset
   assert.ok(result.ok)
   const { loadBalancers, targetGroups } = result.config.resources
   assert.deepEqual(targetGroups[0]!.targets, [
-    { ip: '::1', port: 3000 },
-    { ip: '::1', port: 3001 },
+    { ip: '::1', port: 3000, availabilityZone: 'us-east-1a' },
+    { ip: '::1', port: 3001, availabilityZone: 'us-east-1a' },
   ])
   assert.equal(loadBalancers[0]!.listeners[0]!.port, 80)
   assert.equal(loadBalancers[0]!.listeners[0]!.bindPort, 8080)

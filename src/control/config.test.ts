@@ -52,7 +52,7 @@ test('a file becomes resources, with every default of the service filled in', ()
   const [group] = resources.targetGroups
   assert.deepEqual(lab, { healthCheckIntervalSecondsMin: null, timeScale: 1 })
   assert.deepEqual(warnings, [])
-  assert.deepEqual(loadBalancer!.bind, ['127.0.0.1', '::1'])
+  assert.deepEqual(loadBalancer!.availabilityZones, [{ zoneName: 'us-east-1a', addresses: ['127.0.0.1', '::1'] }])
   assert.deepEqual(loadBalancer!.attributes, {
     idleTimeoutSeconds: 4,
     clientKeepAliveSeconds: 3600,
@@ -130,10 +130,13 @@ test('a file becomes resources, with every default of the service filled in', ()
       anomalyMitigation: false,
       slowStartSeconds: 0,
       stickiness: null,
+      crossZone: true,
+      routingThreshold: { count: 1, percentage: null },
+      dnsThreshold: { count: 1, percentage: null },
     },
     targets: [
-      { ip: '2001:db8::1', port: 3000 },
-      { ip: '::1', port: 3001 },
+      { ip: '2001:db8::1', port: 3000, availabilityZone: 'us-east-1a' },
+      { ip: '::1', port: 3001, availabilityZone: 'us-east-1a' },
     ],
   })
 })
@@ -265,6 +268,9 @@ const plainAttributes = {
   anomalyMitigation: false,
   slowStartSeconds: 0,
   stickiness: null,
+  crossZone: true,
+  routingThreshold: { count: 1, percentage: null },
+  dnsThreshold: { count: 1, percentage: null },
 }
 for (const [attributes, expected] of [
   ['slow_start.duration_seconds: "900"', { slowStartSeconds: 900 }],
@@ -273,6 +279,14 @@ for (const [attributes, expected] of [
     { algorithm: 'weighted_random', anomalyMitigation: true },
   ],
   ['load_balancing.algorithm.type: least_outstanding_requests', { algorithm: 'least_outstanding_requests' }],
+  ['load_balancing.cross_zone.enabled: "false"', { crossZone: false }],
+  ['load_balancing.cross_zone.enabled: "use_load_balancer_configuration"', { crossZone: true }],
+  [
+    'target_group_health.dns_failover.minimum_healthy_targets.count: "off", ' +
+      'target_group_health.dns_failover.minimum_healthy_targets.percentage: "50", ' +
+      'target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage: "40"',
+    { dnsThreshold: { count: null, percentage: 50 }, routingThreshold: { count: 1, percentage: 40 } },
+  ],
   ['stickiness.enabled: "true"', { stickiness: { type: 'lb_cookie', durationSeconds: 86400 } }],
   [
     'stickiness.enabled: "true", stickiness.lb_cookie.duration_seconds: "60", stickiness.app_cookie.duration_seconds: "70"',
@@ -372,7 +386,7 @@ for (const [what, text, message] of [
   [
     'a list',
     '«- a',
-    /the file must be a map with loadBalancers, targetGroups, trustStores, quotas and lab, not a list/,
+    /the file must be a map with loadBalancers, targetGroups, trustStores, zonalShifts, quotas and lab, not a list/,
   ],
   ['text', '«hello', /the file must be a map with .*, not "hello"/],
   ['a tab as indentation', 'loadBalancers:\n«\t- name: a', 'not valid YAML: Tabs are not allowed as indentation'],
@@ -474,9 +488,10 @@ test('files are read, and those that cannot be are all named', async () => {
   }
 })
 
-for (const name of ['quickstart', 'rules', 'canary']) {
+for (const name of ['quickstart', 'rules', 'canary', 'zones']) {
   test(`the example ${name} is valid, without a warning`, async () => {
-    const result = await loadConfig([fileURLToPath(new URL(`../../examples/${name}/openalb.yaml`, import.meta.url))])
+    const file = fileURLToPath(new URL(`../../examples/${name}/openalb.yaml`, import.meta.url))
+    const result = await loadConfig([file], { platform: 'linux' })
     assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'))
     assert.deepEqual(result.config.warnings, [])
   })

@@ -46,6 +46,8 @@ export type ConfigOptions = {
   readonly nowMs?: number
   /** HTTPS listeners may come without certificates, and get one of this machine's own before they are published. */
   readonly usesLocalCertificate?: boolean
+  /** Says which addresses there are by default. */
+  readonly platform?: NodeJS.Platform
 }
 
 export type ConfigResult = (
@@ -94,6 +96,7 @@ export function parseConfig(
     readPem = readPemFile,
     nowMs = epochMsOf(systemClock),
     usesLocalCertificate = false,
+    platform = process.platform,
   }: ConfigOptions = {},
 ): ConfigResult {
   assert(Number.isInteger(portOffset) && portOffset >= 0, 'the port offset is a whole number, not negative')
@@ -107,7 +110,8 @@ export function parseConfig(
   const files = drafted.flatMap(({ source, draft }) => (draft ? [{ place: new Place(source), value: draft }] : []))
   // With a file missing, names that it would have defined would all seem unknown.
   if (files.length === sources.length) {
-    checkDrafts(files, portOffset, { certificates, trustStores }, reportTo(problems), reportTo(warnings))
+    const machine = { portOffset, platform }
+    checkDrafts(files, machine, { certificates, trustStores }, reportTo(problems), reportTo(warnings))
   }
   if (problems.length > 0) return { ok: false, problems: inOrder(problems, sources), files: pems.files }
 

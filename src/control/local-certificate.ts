@@ -8,8 +8,8 @@ import { X509Certificate } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
-import { localRegion } from '../model/arns.ts'
-import type { Certificate, LoadBalancer, Resources } from '../model/resources.ts'
+import { dnsDomain, localRegion } from '../model/arns.ts'
+import { type Certificate, type LoadBalancer, nodeIpOf, type Resources } from '../model/resources.ts'
 import { buildCertificate, readPrivateKey } from './config/certificate.ts'
 import {
   certificateDays,
@@ -80,9 +80,10 @@ function wantedNames(loadBalancers: readonly LoadBalancer[], hostName: string): 
   const listeners = loadBalancers.flatMap(({ listeners }) => listeners.filter(lacksCertificate))
   const conditions = listeners.flatMap(({ rules }) => rules.flatMap(({ conditions }) => conditions))
   const hosts = conditions.flatMap(condition => (condition.field === 'host-header' ? condition.values : []))
-  const bound = loadBalancers.flatMap(({ bind }) => bind).filter(ip => ip !== '0.0.0.0' && ip !== '::')
+  const zones = loadBalancers.flatMap(({ availabilityZones }) => availabilityZones)
+  const bound = zones.flatMap(({ addresses }) => addresses.map(nodeIpOf))
   const names = [
-    ...['localhost', '*.localhost', '*.elb.localhost', `*.${localRegion}.elb.localhost`],
+    ...['localhost', '*.localhost', `*.${dnsDomain}`, `*.${localRegion}.${dnsDomain}`],
     ...[hostName, ...hosts].map(name => name.toLowerCase()).filter(isDnsName),
     ...['127.0.0.1', '::1', ...bound],
   ]

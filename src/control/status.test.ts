@@ -4,12 +4,32 @@ import { ManualClock } from '../base/clock.ts'
 import { AnomalyDetector } from '../health/anomaly-detector.ts'
 import { HealthChecker } from '../health/checker.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
+import type { Resources } from '../model/resources.ts'
 import { TargetStateCode, TargetStates } from '../model/target-states.ts'
 import { CounterSlab, LoadBalancerColumn, TargetColumn } from '../observe/counters.ts'
 import { checkedGroups } from './checked-groups.ts'
 import { formatProblem, parseConfig } from './config.ts'
 import { Publisher } from './publisher.ts'
-import { StatusReporter } from './status.ts'
+import { type HealthEvent, StatusReporter } from './status.ts'
+
+/** Load balancer `web` in two zones, and group `app` that it forwards to. */
+function zonedResources(targets: readonly { id: string; availabilityZone: string }[], awayFrom: string | null = null) {
+  const text = JSON.stringify({
+    loadBalancers: [
+      {
+        name: 'web',
+        availabilityZones: [{ zoneName: 'a' }, { zoneName: 'b' }],
+        attributes: { 'zonal_shift.config.enabled': 'true' },
+        listeners: [{ protocol: 'HTTP', port: 80, defaultActions: [{ type: 'forward', targetGroup: 'app' }] }],
+      },
+    ],
+    targetGroups: [{ name: 'app', protocol: 'HTTP', port: 80, targets }],
+    zonalShifts: awayFrom === null ? [] : [{ resourceIdentifier: 'web', awayFrom }],
+  })
+  const parsed = parseConfig([{ name: 'test.yaml', text }], { platform: 'linux' })
+  if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'))
+  return parsed.config.resources
+}
 
 /** Load balancer `web` on port 80, and group `app` with targets at these ports of 127.0.0.1, not in use. */
 function resourcesOf(ports: readonly number[]) {
@@ -34,7 +54,14 @@ function fixture(t: TestContext) {
   const clock = new ManualClock(Date.UTC(2026, 0, 2, 3, 4, 5))
   const states = new TargetStates()
   const slabs = [new CounterSlab(), new CounterSlab()] as const
-  const publisher = new Publisher({ clock, states, cookieKeys: () => [], onDrained: () => {}, onSlotFreed: () => {} })
+  const publisher = new Publisher({
+    clock,
+    states,
+    cookieKeys: () => [],
+    onDrained: () => {},
+    isSlotBusy: () => false,
+    onSlotFreed: () => {},
+  })
   const checker = new HealthChecker({ clock, states, onChange: () => {} })
   t.after(() => {
     publisher.close()
@@ -59,9 +86,15 @@ function fixture(t: TestContext) {
     publisher.commit(resources)
     const { targets } = snapshot.targetGroups[0]!
     checker.apply(checkedGroups(resources, snapshot, publisher.draining))
-    return { loadBalancer: snapshot.loadBalancers[0]!.slot, targets: targets.map(({ slot }) => slot) }
+    return { loadBalancer: snapshot.loadBalancers[0]!.nodes[0]!.slot, targets: targets.map(({ slot }) => slot) }
   }
-  return { clock, states, slabs, reporter, publish }
+  /** Without health checks. */
+  const publishResources = (resources: Resources) => {
+    const snapshot = publisher.prepare(resources)
+    publisher.commit(resources)
+    return snapshot
+  }
+  return { clock, states, slabs, reporter, checker, publisher, publish, publishResources }
 }
 
 function faultEvent(n: number, more: Partial<FaultEvent> = {}): FaultEvent {
@@ -138,6 +171,137 @@ test('a deregistered target stays in sight while it drains', t => {
   assert.equal(states.state(targets[1]!), TargetStateCode.draining)
   clock.advance(300_000)
   assert.deepEqual(shown(), ['1 unused'])
+})
+
+test('each zone has its own traffic, and the load balancer the sum', t => {
+  const { slabs, reporter, publishResources } = fixture(t)
+  const snapshot = publishResources(zonedResources([]))
+  const [a, b] = snapshot.loadBalancers[0]!.nodes
+  slabs[0].countLoadBalancer(a!.slot, LoadBalancerColumn.RequestCount, 3)
+  slabs[1].countLoadBalancer(b!.slot, LoadBalancerColumn.RequestCount, 4)
+  const [web] = reporter.status().loadBalancers
+  assert.equal(web!.counters.RequestCount, 7)
+  assert.deepEqual(
+    web!.availabilityZones.map(({ zoneName, addresses, counters }) => [zoneName, addresses, counters.RequestCount]),
+    [
+      ['a', ['127.31.1.1'], 3],
+      ['b', ['127.31.2.1'], 4],
+    ],
+  )
+})
+
+test('a target in a zone that is not enabled is unused, in the words for that', t => {
+  const { reporter, publishResources } = fixture(t)
+  publishResources(zonedResources([{ id: '10.0.0.1', availabilityZone: 'c' }]))
+  const [target] = reporter.status().targetGroups[0]!.targets
+  assert.deepEqual(
+    [target!.state, target!.reason, target!.description, target!.nodes],
+    ['unused', 'Target.NotInUse', 'Target is in an Availability Zone that is not enabled for the load balancer', []],
+  )
+})
+
+test('what the nodes see of a target is told apart, and counted together', t => {
+  const { slabs, states, reporter, publishResources } = fixture(t)
+  const snapshot = publishResources(zonedResources([{ id: '10.0.0.1', availabilityZone: 'a' }]))
+  const [atA, atB] = snapshot.targetGroups.map(({ targets }) => targets[0]!.slot)
+  slabs[0].countTarget(atA!, TargetColumn.requestsBegun, 3)
+  slabs[1].countTarget(atB!, TargetColumn.requestsBegun, 4)
+  states.addRequestInFlight(atB!)
+  const [target] = reporter.status().targetGroups[0]!.targets
+  assert.deepEqual([target!.requests, target!.requestsInFlight], [7, 1])
+  assert.deepEqual(
+    target!.nodes.map(({ zoneName, requests, requestsInFlight }) => [zoneName, requests, requestsInFlight]),
+    [
+      ['a', 3, 0],
+      ['b', 4, 1],
+    ],
+  )
+})
+
+test('a zone with too few healthy targets shows in the metrics of the target group', t => {
+  const { slabs, states, reporter, publishResources } = fixture(t)
+  const snapshot = publishResources(zonedResources([{ id: '10.0.0.1', availabilityZone: 'a' }]))
+  const [atA, atB] = snapshot.targetGroups.map(({ targets }) => targets[0]!.slot)
+  states.setState(atA!, TargetStateCode.healthy)
+  states.setState(atB!, TargetStateCode.unhealthy)
+  slabs[0].countTarget(atB!, TargetColumn.UnhealthyRoutingRequestCount, 5)
+  const status = reporter.status()
+  const [a, b] = status.targetGroups[0]!.availabilityZones
+  const good = { HealthyStateDNS: 1, UnhealthyStateDNS: 0, HealthyStateRouting: 1, UnhealthyStateRouting: 0 }
+  const bad = { HealthyStateDNS: 0, UnhealthyStateDNS: 1, HealthyStateRouting: 0, UnhealthyStateRouting: 1 }
+  const rest = { ActiveZonalShiftHostCount: 0, RequestCount: 0 }
+  assert.deepEqual(a, {
+    zoneName: 'a',
+    metrics: { HealthyHostCount: 1, UnHealthyHostCount: 0, ...good, ...rest, UnhealthyRoutingRequestCount: 0 },
+  })
+  assert.deepEqual(b, {
+    zoneName: 'b',
+    metrics: { HealthyHostCount: 0, UnHealthyHostCount: 1, ...bad, ...rest, UnhealthyRoutingRequestCount: 5 },
+  })
+  assert.deepEqual(
+    status.loadBalancers[0]!.availabilityZones.map(({ isInDns }) => isInDns),
+    [true, false],
+  )
+})
+
+test('a zonal shift is an administrative override of the targets in its zone', t => {
+  const { reporter, publishResources } = fixture(t)
+  const targets = ['a', 'b', 'all'].map((availabilityZone, at) => ({ id: `10.0.0.${at + 1}`, availabilityZone }))
+  publishResources(zonedResources(targets, 'a'))
+  const status = reporter.status()
+  const [app] = status.targetGroups
+  assert.deepEqual(
+    app!.targets.map(({ administrativeOverride: { state, reason } }) => [state, reason]),
+    [
+      ['zonal_shift_active', 'AdministrativeOverride.ZonalShiftActive'],
+      ['no_override', 'AdministrativeOverride.NoOverride'],
+      ['no_override', 'AdministrativeOverride.NoOverride'],
+    ],
+  )
+  assert.deepEqual(
+    app!.availabilityZones.map(({ metrics }) => metrics.ActiveZonalShiftHostCount),
+    [1, 1],
+  )
+  assert.deepEqual(
+    status.loadBalancers[0]!.availabilityZones.map(({ isShifted, isInDns }) => [isShifted, isInDns]),
+    [
+      [true, true],
+      [false, true],
+    ],
+  )
+})
+
+test('a history is told where it is asked for, by each node and of all together', t => {
+  const { clock, reporter, checker, publisher, publishResources } = fixture(t)
+  const apply = (targets: Parameters<typeof zonedResources>[0]) => {
+    const snapshot = publishResources(zonedResources(targets))
+    checker.apply(checkedGroups(publisher.resources, snapshot, publisher.draining))
+  }
+  const app = () => reporter.status(true).targetGroups[0]!
+  const told = (history: readonly HealthEvent[] = []) =>
+    history.map(({ at, from, to }) => `${at.slice(14, 19)} ${from} ${to}`)
+  apply([
+    { id: '10.0.0.1', availabilityZone: 'a' },
+    { id: '10.0.0.2', availabilityZone: 'c' },
+  ])
+  const [begun] = app().targets
+  const began = '04:05 unused initial'
+  assert.deepEqual(told(begun!.history), [began, began])
+  assert.deepEqual(
+    begun!.nodes.map(({ zoneName, history }) => [zoneName, told(history)]),
+    [
+      ['a', [began]],
+      ['b', [began]],
+    ],
+  )
+  assert.deepEqual(app().targets[1]!.history, [])
+  assert.equal('history' in reporter.status().targetGroups[0]!.targets[0]!, false)
+  clock.advance(1000)
+  apply([])
+  const [leaving] = app().targets
+  assert.deepEqual([leaving!.state, leaving!.reason], ['draining', 'Target.DeregistrationInProgress'])
+  const left = '04:06 initial draining'
+  assert.deepEqual(told(leaving!.history), [began, began, left, left])
 })
 
 test('faults are told in the words of the table, newest last, and the oldest make room', t => {

@@ -6,12 +6,25 @@ import type { HealthChange, HealthChecker } from '../health/checker.ts'
 import type { ProbeEnding, ProbeOutcome, ProbeStage } from '../health/probe.ts'
 import type { FaultEvent } from '../model/fault-event.ts'
 import { faultRow } from '../model/faults.ts'
-import type { TargetHealth } from '../model/health.ts'
-import { formatAddress, type Listener, type LoadBalancer, type TargetGroup } from '../model/resources.ts'
-import type { SnapshotTarget } from '../model/snapshot.ts'
+import {
+  type AdministrativeOverride,
+  noOverride,
+  type TargetHealth,
+  zonalShiftActive,
+  zoneNotEnabled,
+} from '../model/health.ts'
+import { formatAddress, type Listener, type LoadBalancer, type Target, type TargetGroup } from '../model/resources.ts'
+import type { SnapshotLoadBalancer, SnapshotNode, SnapshotTargetGroup } from '../model/snapshot.ts'
 import type { TargetStates } from '../model/target-states.ts'
-import type { CounterSlab, LoadBalancerCounter, TargetCounter } from '../observe/counters.ts'
-import type { DrainingTarget, Publisher } from './publisher.ts'
+import {
+  activeConnections,
+  type CounterSlab,
+  type LoadBalancerCounter,
+  type TargetCounter,
+} from '../observe/counters.ts'
+import { shiftedZoneOf, usersOfGroups } from './nodes.ts'
+import type { Publisher } from './publisher.ts'
+import { nodeGroupHealth, nodesInDns } from './zone-health.ts'
 
 export type Status = {
   readonly version: string
@@ -32,6 +45,20 @@ export type LoadBalancerStatus = {
   readonly arn: string
   readonly dnsName: string
   readonly listeners: readonly { protocol: string; port: number; addresses: readonly string[]; rules: number }[]
+  readonly availabilityZones: readonly ZoneStatus[]
+} & Traffic
+
+/** A node of a load balancer. */
+export type ZoneStatus = {
+  readonly zoneName: string
+  readonly addresses: readonly string[]
+  /** DNS leads clients there. */
+  readonly isInDns: boolean
+  /** A zonal shift moves traffic away from it. */
+  readonly isShifted: boolean
+} & Traffic
+
+export type Traffic = {
   readonly activeConnections: number
   readonly exchanges: number
   /** Rising since the start, by CloudWatch's names. */
@@ -41,12 +68,25 @@ export type LoadBalancerStatus = {
 export type TargetGroupStatus = {
   readonly name: string
   readonly arn: string
+  /** Of each node that has the group, by CloudWatch's names. */
+  readonly availabilityZones: readonly {
+    readonly zoneName: string
+    readonly metrics: Readonly<Record<string, number>>
+  }[]
   readonly targets: readonly TargetStatus[]
 }
 
 export type TargetStatus = {
   readonly id: string
   readonly port: number
+  readonly availabilityZone: string
+  readonly administrativeOverride: AdministrativeOverride
+  /** What the nodes of the load balancer make of it, each by its own health checks. */
+  readonly nodes: readonly ({ readonly zoneName: string } & TargetView)[]
+} & TargetView
+
+/** As one node sees a target; or all together: then it is as well as the node says that is worst off with it (assumed). */
+export type TargetView = {
   readonly state: TargetHealth['state']
   readonly reason: string | null
   readonly description: string | null
@@ -59,7 +99,7 @@ export type TargetStatus = {
   readonly requests: number
   readonly requestsInFlight: number
   readonly faults: number
-  /** Changes of its state, oldest first, the last hundred of them; left out unless asked for. */
+  /** Changes of its state, oldest first, the last hundred that each node saw; left out unless asked for. */
   readonly history?: readonly HealthEvent[]
 }
 
@@ -139,7 +179,6 @@ export class StatusReporter {
   readonly #sources: StatusSources
   readonly #startedAt: string
   readonly #faults: FaultEvent[] = []
-  snapshot = 0
 
   constructor(sources: StatusSources) {
     this.#sources = sources
@@ -154,65 +193,119 @@ export class StatusReporter {
   /** @param withHistory whether the changes of each target are told, too */
   status(withHistory = false): Status {
     const { version, publisher, slabs, logFolder } = this.#sources
-    const { loadBalancers, targetGroups } = publisher.resources
-    const draining = publisher.draining
     return {
       version,
       pid: process.pid,
       startedAt: this.#startedAt,
       workers: slabs().length,
-      snapshot: this.snapshot,
+      snapshot: publisher.snapshot.number,
       logFolder,
-      loadBalancers: loadBalancers.map(loadBalancer => this.#loadBalancer(loadBalancer)),
-      targetGroups: targetGroups.map(group =>
-        this.#targetGroup(
-          group,
-          draining.filter(target => target.group === group.arn),
-          withHistory,
-        ),
-      ),
+      loadBalancers: publisher.snapshot.loadBalancers.map(loadBalancer => this.#loadBalancer(loadBalancer)),
+      targetGroups: publisher.resources.targetGroups.map(group => this.#targetGroup(group, withHistory)),
       faults: this.#faults.map(faultStatus),
     }
   }
 
-  #loadBalancer(loadBalancer: LoadBalancer): LoadBalancerStatus {
-    const slot = this.#sources.publisher.slotOfLoadBalancer(loadBalancer.arn)
-    const sum = (counter: LoadBalancerCounter) =>
-      this.#sources.slabs().reduce((total, slab) => total + slab.loadBalancer(slot, counter), 0)
+  #loadBalancer(loadBalancer: SnapshotLoadBalancer): LoadBalancerStatus {
+    const { name, arn, dnsName, listeners, nodes } = loadBalancer
+    const { publisher, states } = this.#sources
+    const inDns = nodesInDns(loadBalancer, publisher.snapshot, states)
     return {
-      name: loadBalancer.name,
-      arn: loadBalancer.arn,
-      dnsName: loadBalancer.dnsName,
-      listeners: loadBalancer.listeners.map(listener => ({
+      name,
+      arn,
+      dnsName,
+      listeners: listeners.map(listener => ({
         protocol: listener.protocol,
         port: listener.port,
         addresses: listenerAddresses(loadBalancer, listener),
         rules: listener.rules.length,
       })),
-      activeConnections: sum('connectionsOpened') - sum('connectionsClosed'),
+      ...this.#traffic(nodes),
+      availabilityZones: nodes.map(node => ({
+        zoneName: node.zoneName,
+        addresses: node.addresses,
+        isInDns: inDns.includes(node),
+        isShifted: node.zoneName === loadBalancer.shiftedZone,
+        ...this.#traffic([node]),
+      })),
+    }
+  }
+
+  #traffic(nodes: readonly SnapshotNode[]): Traffic {
+    const slabs = this.#sources.slabs()
+    const sum = (counter: LoadBalancerCounter) =>
+      sumOf(nodes, ({ slot }) => sumOf(slabs, slab => slab.loadBalancer(slot, counter)))
+    return {
+      activeConnections: sumOf(nodes, ({ slot }) => activeConnections(slabs, slot)),
       exchanges: sum('exchanges'),
       counters: Object.fromEntries(shownCounters.map(counter => [counter, sum(counter)])),
     }
   }
 
-  #targetGroup(
-    { arn, name, targets }: TargetGroup,
-    draining: readonly DrainingTarget[],
-    withHistory: boolean,
-  ): TargetGroupStatus {
+  #targetGroup(group: TargetGroup, withHistory: boolean): TargetGroupStatus {
     const { publisher } = this.#sources
-    const registered = targets.map(target => ({ ...target, slot: publisher.slotOfTarget(arn, target) }))
-    return { name, arn, targets: [...registered, ...draining].map(target => this.#target(target, withHistory)) }
+    const { loadBalancers, targetGroups } = publisher.snapshot
+    const zoneNames = new Map(loadBalancers.flatMap(({ nodes }) => nodes.map(node => [node.slot, node.zoneName])))
+    const views = targetGroups
+      .filter(({ arn }) => arn === group.arn)
+      .map(nodeGroup => ({
+        nodeGroup,
+        zoneName: zoneNames.get(nodeGroup.node ?? -1) ?? null,
+        slots: slotsOf(nodeGroup),
+      }))
+    const user = usersOfGroups(publisher.resources.loadBalancers).get(group.arn)
+    const shiftedZone = user === undefined ? null : shiftedZoneOf(group, user)
+    const registered = group.targets.map(target => {
+      const seen = views.flatMap(({ zoneName, slots }) => {
+        const slot = slots.get(formatAddress(target.ip, target.port))
+        return slot === undefined ? [] : [{ zoneName, ...this.#view(slot, withHistory) }]
+      })
+      const override = target.availabilityZone === shiftedZone ? zonalShiftActive : noOverride
+      return targetStatus(target, override, seen.length === 0 ? [notSeen] : seen, withHistory)
+    })
+    const leaving = publisher.draining
+      .filter(target => target.group === group.arn)
+      .map(target => {
+        const seen = target.slots.map(slot => ({ zoneName: null, ...this.#view(slot, withHistory) }))
+        return targetStatus(target, noOverride, seen, withHistory)
+      })
+    return {
+      name: group.name,
+      arn: group.arn,
+      availabilityZones: views.flatMap(({ nodeGroup, zoneName }) =>
+        zoneName === null ? [] : [{ zoneName, metrics: this.#groupMetrics(nodeGroup) }],
+      ),
+      targets: [...registered, ...leaving],
+    }
   }
 
-  #target({ ip, port, slot }: SnapshotTarget, withHistory: boolean): TargetStatus {
-    const { states, checker, detector, slabs } = this.#sources
-    const sum = (counter: TargetCounter) => slabs().reduce((total, slab) => total + slab.target(slot, counter), 0)
+  #groupMetrics(nodeGroup: SnapshotTargetGroup): Record<string, number> {
+    const { states, slabs } = this.#sources
+    const { healthy, unhealthy, isFitForDns, isFitForRouting } = nodeGroupHealth(nodeGroup, states)
+    const { targets, targetsElsewhere, attributes } = nodeGroup
+    const sum = (counter: TargetCounter) =>
+      sumOf(targets, ({ slot }) => sumOf(slabs(), slab => slab.target(slot, counter)))
+    return {
+      HealthyHostCount: healthy,
+      UnHealthyHostCount: unhealthy,
+      HealthyStateDNS: Number(isFitForDns),
+      UnhealthyStateDNS: Number(!isFitForDns),
+      HealthyStateRouting: Number(isFitForRouting),
+      UnhealthyStateRouting: Number(!isFitForRouting),
+      // With cross-zone, nothing else keeps a node from a target.
+      ActiveZonalShiftHostCount: attributes.crossZone ? targetsElsewhere.length : 0,
+      RequestCount: sum('requestsBegun'),
+      UnhealthyRoutingRequestCount: sum('UnhealthyRoutingRequestCount'),
+    }
+  }
+
+  #view(slot: number, withHistory: boolean): TargetView {
+    const { states, checker, detector } = this.#sources
+    const slabs = this.#sources.slabs()
+    const sum = (counter: TargetCounter) => sumOf(slabs, slab => slab.target(slot, counter))
     const health = checker.health(slot)
     const lastProbe = checker.lastProbe(slot)
     return {
-      id: ip,
-      port,
       state: health.state,
       ...explain(health),
       anomaly: detector.result(slot),
@@ -227,7 +320,75 @@ export class StatusReporter {
   }
 }
 
-function explain(health: TargetHealth): { reason: string | null; description: string | null } {
+function sumOf<Item>(items: readonly Item[], of: (item: Item) => number): number {
+  return items.reduce((sum, item) => sum + of(item), 0)
+}
+
+function slotsOf({ targets, targetsElsewhere }: SnapshotTargetGroup): Map<string, number> {
+  return new Map([...targets, ...targetsElsewhere].map(({ ip, port, slot }) => [formatAddress(ip, port), slot]))
+}
+
+/** A view, and the zone of the node that has it; null where the node is gone, or there never was one. */
+type SeenTarget = { readonly zoneName: string | null } & TargetView
+
+/** Of a target that no node looks at. */
+const notSeen: SeenTarget = {
+  zoneName: null,
+  state: zoneNotEnabled.state,
+  ...explain(zoneNotEnabled),
+  anomaly: 'normal',
+  isMitigated: false,
+  isSlowStarting: false,
+  lastCheck: null,
+  requests: 0,
+  requestsInFlight: 0,
+  faults: 0,
+}
+
+/** Worst first. */
+const severity = [
+  'draining',
+  'unhealthy',
+  'unavailable',
+  'initial',
+  'healthy',
+  'unused',
+] as const satisfies readonly TargetHealth['state'][]
+
+function targetStatus(
+  { ip, port, availabilityZone }: Target,
+  administrativeOverride: AdministrativeOverride,
+  seen: readonly SeenTarget[],
+  withHistory: boolean,
+): TargetStatus {
+  const worst = severity.map(state => seen.find(view => view.state === state)).find(view => view !== undefined)!
+  const { state, reason, description, lastCheck } = worst
+  return {
+    id: ip,
+    port,
+    availabilityZone,
+    administrativeOverride,
+    state,
+    reason,
+    description,
+    anomaly: seen.some(view => view.anomaly === 'anomalous') ? 'anomalous' : 'normal',
+    isMitigated: seen.some(view => view.isMitigated),
+    isSlowStarting: seen.some(view => view.isSlowStarting),
+    lastCheck,
+    requests: sumOf(seen, view => view.requests),
+    requestsInFlight: sumOf(seen, view => view.requestsInFlight),
+    faults: sumOf(seen, view => view.faults),
+    ...(withHistory ? { history: joinedHistory(seen) } : {}),
+    nodes: seen.flatMap(({ zoneName, ...view }) => (zoneName === null ? [] : [{ zoneName, ...view }])),
+  }
+}
+
+/** What all nodes saw, in the order of time. */
+function joinedHistory(seen: readonly SeenTarget[]): HealthEvent[] {
+  return seen.flatMap(({ history = [] }) => history).sort((one, other) => Date.parse(one.at) - Date.parse(other.at))
+}
+
+function explain(health: TargetHealth): Pick<TargetView, 'reason' | 'description'> {
   if (health.state === 'healthy') return { reason: null, description: null }
   return { reason: health.reason, description: health.description }
 }
@@ -247,8 +408,8 @@ function checkStatus({ startedAtMs, logReason, ...outcome }: ProbeOutcome): Chec
 }
 
 /** Where a listener can be reached. */
-export function listenerAddresses(loadBalancer: LoadBalancer, listener: Listener): string[] {
-  return loadBalancer.bind.map(ip => formatAddress(ip, listener.bindPort))
+export function listenerAddresses({ availabilityZones }: LoadBalancer, { bindPort }: Listener): string[] {
+  return availabilityZones.flatMap(({ addresses }) => addresses.map(ip => formatAddress(ip, bindPort)))
 }
 
 function faultStatus(event: FaultEvent): FaultStatus {

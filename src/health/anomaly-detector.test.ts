@@ -21,18 +21,23 @@ const mitigating: TargetGroupAttributes = {
   anomalyMitigation: true,
   slowStartSeconds: 0,
   stickiness: null,
+  crossZone: true,
+  routingThreshold: { count: 1, percentage: null },
+  dnsThreshold: { count: 1, percentage: null },
 }
 
 function groupOf(slots: readonly number[], attributes = mitigating, id = '0123456789abcdef'): SnapshotTargetGroup {
   const targets = slots.map(slot => ({ ip: '10.0.0.1', port: 8000 + slot, slot }))
   return {
     slot: 0,
+    node: 0,
     arn: targetGroupArn('app', id),
     name: 'app',
     protocol: 'HTTP',
     protocolVersion: 'HTTP1',
     attributes,
     targets,
+    targetsElsewhere: [],
   }
 }
 

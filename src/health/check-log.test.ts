@@ -14,7 +14,7 @@ import type { ProbeReport } from './checker.ts'
 const report: ProbeReport = {
   slot: 0,
   node: { loadBalancerName: 'web', loadBalancerId: '1fa8b17e4c17e7c7', nodeIp: '127.31.1.1' },
-  group: { arn: targetGroupArn('HCLogsTestIPs', '0123456789abcdef'), name: 'HCLogsTestIPs' },
+  group: { arn: targetGroupArn('HCLogsTestIPs', '0123456789abcdef'), name: 'HCLogsTestIPs', node: 0 },
   target: { ip: '172.31.20.97', port: 80 },
   request: {
     ip: '172.31.20.97',

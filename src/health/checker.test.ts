@@ -87,6 +87,7 @@ function groupOf(
   return {
     arn: targetGroupArn('app', '0123456789abcdef'),
     name: 'app',
+    node: 0,
     checking: { ...checkingOn, ...settings },
     targets: targets.map(([slot, { port }]) => ({ ip: '127.0.0.1', port, slot })),
   }
@@ -171,7 +172,7 @@ describe('health checker', () => {
     assert.equal(checker.lastProbe(7)?.detail, 'answered 200')
     assert.deepEqual(fixture.changes[1], {
       slot: 7,
-      group: { arn: groupOf([]).arn, name: 'app' },
+      group: { arn: groupOf([]).arn, name: 'app', node: 0 },
       target: { ip: '127.0.0.1', port: target.port },
       from: initialChecking,
       to: { state: 'healthy' },
@@ -511,7 +512,7 @@ describe('health checker', () => {
     const group = groupOf([[0, target]])
     checker.apply([group])
     await fixture.reported(1)
-    checker.apply([{ ...group, checking: { isOn: false, health: deregistering } }])
+    checker.apply([{ ...group, node: null, checking: { isOn: false, health: deregistering } }])
     assert.equal(checker.health(0), deregistering)
     assert.equal(states.state(0), TargetStateCode.draining)
     assert.equal(checker.lastProbe(0)?.result, 'pass')
@@ -539,7 +540,7 @@ describe('health checker', () => {
     const target = await new FakeTarget(200).start(t)
     const fixture = new Fixture(t)
     const other = { ...node, nodeIp: '127.31.2.1' }
-    fixture.checker.apply([groupOf([[0, target]]), groupOf([[1, target]], { node: other })])
+    fixture.checker.apply([groupOf([[0, target]]), { ...groupOf([[1, target]], { node: other }), node: 1 }])
     await fixture.reported(2)
     const reported = fixture.reports.map(({ slot, node: { nodeIp } }) => `${slot} by ${nodeIp}`)
     assert.deepEqual(reported.sort(), ['0 by 127.0.0.1', '1 by 127.31.2.1'])
@@ -659,6 +660,35 @@ describe('slow start', () => {
     assert.deepEqual(slow.slowStarting, [])
   })
 
+  it('each node is a beginning of its own: what another finds healthy does not make a target start slowly', async t => {
+    const slow = await Slow.begin(t)
+    const [[, one], [, two]] = slow.targets as [[number, FakeTarget], [number, FakeTarget]]
+    const settings = { slowStartSeconds: 60 }
+    const first = groupOf(
+      [
+        [0, one],
+        [1, two],
+      ],
+      settings,
+    )
+    const second = groupOf(
+      [
+        [2, one],
+        [3, two],
+      ],
+      settings,
+    )
+    slow.checker.apply([first, { ...second, node: 1 }])
+    await slow.reported(4)
+    assert.deepEqual(
+      [0, 1, 2, 3].map(slot => [slow.states.state(slot), slow.states.isSlowStarting(slot)]),
+      Array.from({ length: 4 }, () => [TargetStateCode.healthy, false]),
+    )
+    // The same addresses at the other node are other targets: they begin anew.
+    slow.checker.apply([{ ...first, node: 1 }])
+    assert.equal(slow.checker.health(0).state, 'initial')
+  })
+
   it('nor do those of a group that comes into use', async t => {
     const slow = await Slow.begin(t)
     slow.checker.apply([atRest(groupOf(slow.targets.slice(0, 2)))])
@@ -771,8 +801,8 @@ describe('slow start', () => {
   it('targets at full share count for the node that checks them', async t => {
     const slow = await Slow.begin(t)
     const [first, second] = slow.targets.map(target => groupOf([target], { slowStartSeconds: 60 }))
-    const elsewhere = { ...checkingOn, slowStartSeconds: 60, node: { ...node, nodeIp: '127.31.2.1' } }
-    slow.checker.apply([first!, { ...second!, checking: elsewhere }])
+    slow.checker.apply([first!, { ...second!, node: 1 }])
+    await slow.reported(3)
     slow.targets[1]![1].status = 500
     await slow.pairIntervals(2)
     assert.equal(slow.states.state(1), TargetStateCode.unhealthy)

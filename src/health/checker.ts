@@ -16,9 +16,9 @@ import {
   type Checking,
   type CheckSurroundings,
   type GroupId,
+  groupKey,
   type HealthChange,
   type ProbeReport,
-  peersKey,
   TargetCheck,
 } from './checker/target-check.ts'
 import { type ProbeOutcome, type StartProbe, startProbe } from './probe.ts'
@@ -54,12 +54,12 @@ export class HealthChecker {
   readonly #around: CheckSurroundings
   /** By slot. */
   #checks: ReadonlyMap<number, TargetCheck> = new Map()
-  /** What one node checks for one group. */
+  /** What one node checks for one group, by `groupKey`. */
   #peers: ReadonlyMap<string, readonly TargetCheck[]> = new Map()
   #isClosed = false
 
   constructor(options: HealthCheckerOptions) {
-    const hasPeerAtFullShare = (key: string): boolean => this.#hasPeerAtFullShare(key)
+    const hasPeerAtFullShare = (group: GroupId): boolean => this.#hasPeerAtFullShare(group)
     this.#around = { onProbe: () => {}, startProbe, random: Math.random, ...options, hasPeerAtFullShare }
   }
 
@@ -82,14 +82,15 @@ export class HealthChecker {
     for (const check of leaving) check.stop()
     for (const check of leaving) if (this.#checks === checks) check.leave()
     let launched = 0
-    for (const { arn, checking, targets } of groups) {
+    for (const group of groups) {
+      const { checking, targets } = group
       for (const { slot } of targets) {
         if (this.#checks !== checks) return // onChange applied something newer, or closed us
         const check = checks.get(slot)!
         if (!checking.isOn) check.rest(checking.health)
         else if (check.isChecking) check.goOn(checking)
         else {
-          const isFounder = founded.has(peersKey(checking.node, arn))
+          const isFounder = founded.has(groupKey(group))
           check.begin(checking, isFounder, launchDelayMs(launched++, launches, checking.healthCheck))
         }
       }
@@ -130,7 +131,7 @@ export class HealthChecker {
       }
       if (!group.checking.isOn) continue
       assertProbeable(group.checking.healthCheck)
-      const key = peersKey(group.checking.node, group.arn)
+      const key = groupKey(group)
       peers.set(key, [...(peers.get(key) ?? []), ...ofGroup])
     }
     return { checks, peers }
@@ -141,14 +142,15 @@ export class HealthChecker {
     return known !== undefined && isCheckOf(known, group, target) ? known : new TargetCheck(this.#around, group, target)
   }
 
-  #hasPeerAtFullShare(key: string): boolean {
-    const peers = this.#peers.get(key) ?? []
+  #hasPeerAtFullShare(group: GroupId): boolean {
+    const peers = this.#peers.get(groupKey(group)) ?? []
     return peers.some(({ health, slot }) => health.state === 'healthy' && !this.#around.states.isSlowStarting(slot))
   }
 }
 
-function isCheckOf(check: TargetCheck, group: GroupId, target: SnapshotTarget): boolean {
-  return check.group.arn === group.arn && check.target.ip === target.ip && check.target.port === target.port
+/** What no node has is at rest, and stays what its slot was to the one that had it. */
+function isCheckOf({ group, target }: TargetCheck, { arn, node }: GroupId, { ip, port }: SnapshotTarget): boolean {
+  return group.arn === arn && (node === null || group.node === node) && target.ip === ip && target.port === port
 }
 
 function launchDelayMs(index: number, launches: number, { intervalSeconds }: HealthCheck): number {

@@ -14,6 +14,9 @@ export type TrustStoreArn = Brand<'TrustStoreArn'>
 export const localAccount = '123456789012'
 export const localRegion = 'us-east-1'
 
+/** Browsers and curl resolve everything below `localhost` to this machine, without any DNS. */
+export const dnsDomain = 'elb.localhost'
+
 const prefix = `arn:aws:elasticloadbalancing:${localRegion}:${localAccount}:`
 
 /** @param id 16 hex digits */

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as health from './health.ts'
 
 test('every state and reason has the words of the service', () => {
-  const { invalidState, codeMismatch, healthy, ...constants } = health
+  const { invalidState, codeMismatch, healthy, meetsThreshold, ...constants } = health
   assert.deepEqual(healthy, { state: 'healthy' })
   const others = [codeMismatch([404, 502]), ...(['the stopped', 'an invalid'] as const).map(invalidState)]
   const rows = [...Object.values(constants), ...others].map(
@@ -13,6 +13,7 @@ test('every state and reason has the words of the service', () => {
     'draining Target.DeregistrationInProgress: Target deregistration is in progress',
     'initial Elb.InitialHealthChecking: Initial health checks in progress',
     'initial Elb.RegistrationInProgress: Target registration is in progress',
+    'no_override AdministrativeOverride.NoOverride: No override is currently active on target',
     'unavailable Elb.InternalError: Health checks failed due to an internal error',
     'unavailable Target.HealthCheckDisabled: Health checks are disabled',
     'unhealthy Elb.InternalError: Health checks failed due to an internal error',
@@ -25,5 +26,6 @@ test('every state and reason has the words of the service', () => {
     'unused Target.NotInUse: Target group is not configured to receive traffic from the load balancer',
     'unused Target.NotInUse: Target is in an Availability Zone that is not enabled for the load balancer',
     'unused Target.NotRegistered: Target is not registered to the target group',
+    'zonal_shift_active AdministrativeOverride.ZonalShiftActive: Zonal shift is active in target Availability Zone',
   ])
 })

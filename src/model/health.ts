@@ -5,6 +5,8 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
  */
 
+import type { HealthThreshold } from './resources.ts'
+
 export type TargetHealth =
   | { readonly state: 'healthy' } // no reason: nothing to explain
   | Explained<'initial', 'Elb.RegistrationInProgress' | 'Elb.InitialHealthChecking'>
@@ -78,3 +80,36 @@ export const deregistering = explained(
 
 export const checksDisabled = explained('unavailable', 'Target.HealthCheckDisabled', 'Health checks are disabled')
 export const statusUnknown = explained('unavailable', 'Elb.InternalError', internalErrorText)
+
+/**
+ * Whether a target is left out whatever its health, in the service's words.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/zonal-shift.html#admin-override
+ */
+export type AdministrativeOverride = {
+  readonly state: 'no_override' | 'zonal_shift_active'
+  readonly reason: 'AdministrativeOverride.NoOverride' | 'AdministrativeOverride.ZonalShiftActive'
+  readonly description: string
+}
+
+export const noOverride: AdministrativeOverride = {
+  state: 'no_override',
+  reason: 'AdministrativeOverride.NoOverride',
+  description: 'No override is currently active on target',
+}
+
+export const zonalShiftActive: AdministrativeOverride = {
+  state: 'zonal_shift_active',
+  reason: 'AdministrativeOverride.ZonalShiftActive',
+  description: 'Zonal shift is active in target Availability Zone',
+}
+
+/**
+ * Whether enough targets are healthy. Of no targets at all, no percentage is (assumed).
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health.html
+ */
+export function meetsThreshold({ count, percentage }: HealthThreshold, healthy: number, total: number): boolean {
+  if (count !== null && healthy < count) return false
+  return percentage === null || (total > 0 && healthy * 100 >= percentage * total)
+}

@@ -95,11 +95,13 @@ export const readBufferBytes = 64 * 1024
 /** Ours: a body at least this long is read into buffers that need no copy; below, one copy costs less than changing buffers. */
 export const bulkBytesMin = 32 * 1024
 
-/** Ours: rows of shared memory; a configuration beyond is refused. */
+/**
+ * Ours: rows of shared memory; a configuration beyond is refused. A node is a load balancer in one zone, and has a row
+ * for each of its target groups and for each of their targets.
+ */
+export const nodeSlotsMax = 768
+export const targetGroupSlotsMax = 9_000
 export const targetSlotsMax = 16_384
-export const loadBalancerSlotsMax = 256
-/** Target groups of a region, ALB and NLB together. */
-export const targetGroupSlotsMax = 3_000
 
 /** Ours: access-log bytes that a worker collects before it writes, at the latest after `logFlushMs`. */
 export const logBlockBytes = 256 * 1024

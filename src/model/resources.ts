@@ -5,7 +5,15 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/Welcome.html
  */
 
-import type { CertificateArn, ListenerArn, LoadBalancerArn, RuleArn, TargetGroupArn, TrustStoreArn } from './arns.ts'
+import {
+  type CertificateArn,
+  type ListenerArn,
+  type LoadBalancerArn,
+  localRegion,
+  type RuleArn,
+  type TargetGroupArn,
+  type TrustStoreArn,
+} from './arns.ts'
 
 export type LoadBalancer = {
   readonly arn: LoadBalancerArn
@@ -14,11 +22,27 @@ export type LoadBalancer = {
   /** 16 hex digits. */
   readonly id: string
   readonly dnsName: string
-  /** Addresses that its listeners bind. */
-  readonly bind: readonly string[]
+  /** The enabled ones, at least one. */
+  readonly availabilityZones: readonly AvailabilityZone[]
+  /** The name of the zone that a zonal shift moves traffic away from; null: there is none. */
+  readonly shiftedZone: string | null
   readonly attributes: LoadBalancerAttributes
   readonly listeners: readonly Listener[]
 }
+
+/** In each of its zones a load balancer has a node, with addresses, health checks, counters and log files of its own. */
+export type AvailabilityZone = {
+  /** Unique in the load balancer. */
+  readonly zoneName: string
+  /** That the listeners bind, at least one. */
+  readonly addresses: readonly string[]
+}
+
+/** Of a load balancer whose zones are not configured: the only one. */
+export const defaultZone = `${localRegion}a`
+
+/** A target in no zone in particular, which is in use wherever its load balancer is. */
+export const allZones = 'all'
 
 export type LoadBalancerAttributes = {
   /** `idle_timeout.timeout_seconds`, 1-4000. */
@@ -280,6 +304,23 @@ export type TargetGroupAttributes = {
   readonly slowStartSeconds: number
   /** `stickiness.*`; null when not enabled. */
   readonly stickiness: Stickiness | null
+  /**
+   * `load_balancing.cross_zone.enabled`: whether a node sends requests to targets of other zones. What
+   * `use_load_balancer_configuration` leaves to the load balancer is always on there.
+   */
+  readonly crossZone: boolean
+  /** `target_group_health.unhealthy_state_routing.*`: with less than this, nodes use unhealthy targets as well. */
+  readonly routingThreshold: HealthThreshold
+  /** `target_group_health.dns_failover.*`: with less than this, DNS does not lead to the zone. */
+  readonly dnsThreshold: HealthThreshold
+}
+
+/** `minimum_healthy_targets`: missed as soon as one of the two is; null is off. */
+export type HealthThreshold = {
+  /** 1 or more. */
+  readonly count: number | null
+  /** 1-100, of the targets that a node may use. */
+  readonly percentage: number | null
 }
 
 export const loadBalancingAlgorithms = ['round_robin', 'least_outstanding_requests', 'weighted_random'] as const
@@ -320,6 +361,8 @@ export type Target = {
   /** IPv4 or IPv6 address, in canonical form. */
   readonly ip: string
   readonly port: number
+  /** The name of a zone, or `allZones`. */
+  readonly availabilityZone: string
 }
 
 /** Everything that is configured, as one value: what a config file or the API amounts to. */
@@ -334,10 +377,10 @@ export function forwardedGroups({ defaultAction, rules }: Listener): TargetGroup
   return actions.flatMap(action => (action.type === 'forward' ? action.targetGroups.map(({ arn }) => arn) : []))
 }
 
-/** The address of a load balancer's node: all addresses of this machine are one, known by the loopback address. */
-export function nodeIpOf(bind: string): string {
-  if (bind === '0.0.0.0') return '127.0.0.1'
-  return bind === '::' ? '::1' : bind
+/** What a node is known by that listens on this address: the loopback one, where that is all of the machine's. */
+export function nodeIpOf(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1'
+  return address === '::' ? '::1' : address
 }
 
 /** `ip:port`, as logs write it. An IPv6 address is bracketed (assumed; no sample line shows one). */

@@ -4,7 +4,7 @@
  */
 
 import type { TargetGroupArn } from './arns.ts'
-import type { LoadBalancer, Target, TargetGroup, TargetGroupAttributes } from './resources.ts'
+import type { AvailabilityZone, LoadBalancer, TargetGroup, TargetGroupAttributes } from './resources.ts'
 
 export type Snapshot = {
   /** Rises by one with each publication; the first is 1. */
@@ -25,17 +25,32 @@ export type CookieKey = {
   readonly key: Uint8Array
 }
 
-/** A slot is an index into the shared memory; it stays with its resource for as long as that exists. */
-export type SnapshotLoadBalancer = LoadBalancer & { readonly slot: number }
+/** A slot is an index into the shared memory; it stays with its owner for as long as that exists. */
+export type SnapshotLoadBalancer = LoadBalancer & {
+  /** One for each zone, in their order. */
+  readonly nodes: readonly SnapshotNode[]
+}
 
+export type SnapshotNode = AvailabilityZone & { readonly slot: number }
+
+/** A target group as one node has it: each decides alone, by what it sees of the targets itself. */
 export type SnapshotTargetGroup = {
   readonly slot: number
+  /** The node's slot; null while no listener or rule leads to the group. */
+  readonly node: number | null
   readonly arn: TargetGroupArn
   readonly name: string
   readonly protocol: TargetGroup['protocol']
   readonly protocolVersion: TargetGroup['protocolVersion']
   readonly attributes: TargetGroupAttributes
+  /** That the node may send requests to. */
   readonly targets: readonly SnapshotTarget[]
+  /** Of other zones that the node sends no requests to; it checks their health all the same. */
+  readonly targetsElsewhere: readonly SnapshotTarget[]
 }
 
-export type SnapshotTarget = Target & { readonly slot: number }
+export type SnapshotTarget = {
+  readonly slot: number
+  readonly ip: string
+  readonly port: number
+}

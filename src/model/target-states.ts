@@ -1,6 +1,7 @@
 /**
  * What all threads know of every target, in shared memory: the main thread writes state, slow start and weight, the
- * workers read them at each pick and count what they have in flight. A slot is one target's row.
+ * workers read them at each pick and count what they have in flight. A slot is the row of one target, as one node of
+ * the load balancer sees it.
  */
 
 import { assert } from '../base/assert.ts'

@@ -128,6 +128,11 @@ export class TlsListener {
     for (const name of this.#choice.names) this.#contextOf(this.#choice.choose(name, epochMs))
   }
 
+  /** By itself, a listener is there for all names. */
+  listenerFor(): TlsListener {
+    return this
+  }
+
   prepare(hello: ClientHello | null, epochMs: number): Prepared {
     const choice = this.#choice.choose(hello?.serverName ?? null, epochMs)
     const alpn = this.#alpnProtocols.find(protocol => hello?.alpnProtocols.includes(protocol)) ?? null
@@ -157,6 +162,11 @@ export class TlsListener {
   }
 }
 
+export type TlsListenerChoice = {
+  /** Called once. @param serverName in lower case; null when the client names none */
+  listenerFor(serverName: string | null): TlsListener
+}
+
 /** What a handshake goes on with once the client's first message is known, or known to be unreadable. */
 type Prepared = {
   readonly hello: ClientHello | null
@@ -180,7 +190,7 @@ const notAsked: Judgement = { certificate: null, fault: null }
 export class TlsHandshake implements Watched {
   readonly #net: NetContext
   readonly #accepted: Socket
-  readonly #listener: TlsListener
+  readonly #listener: TlsListenerChoice
   readonly #handlers: TlsHandlers
   #deadlineMs: number
   readonly #wheelSlot: number
@@ -190,12 +200,14 @@ export class TlsHandshake implements Watched {
   #secure: TLSSocket | null = null
   /** What TLS 1.3 encrypts with from here on; kept where it may come to an alert of ours. */
   #trafficSecret: Buffer | null = null
+  /** The client is asked for a certificate, which may be what the library stumbles over. */
+  #isAsking = false
   /** The client was told that its certificate is not good, and the handlers were, too. */
   #isRefused = false
   #isOver = false
 
   /** @param accepted comes from a server with `pauseOnConnect` and `allowHalfOpen` */
-  constructor(net: NetContext, accepted: Socket, listener: TlsListener, handlers: TlsHandlers) {
+  constructor(net: NetContext, accepted: Socket, listener: TlsListenerChoice, handlers: TlsHandlers) {
     this.#net = net
     this.#accepted = accepted
     this.#listener = listener
@@ -231,7 +243,8 @@ export class TlsHandshake implements Watched {
       this.#finish()
       this.#handOver(this.#accepted, open => this.#handlers.onPlainHttp(open))
     } else {
-      this.#secureWith(this.#listener.prepare(first === 'unknown' ? null : first, this.#epochMs()))
+      const hello = first === 'unknown' ? null : first
+      this.#secureWith(this.#listener.listenerFor(hello?.serverName ?? null).prepare(hello, this.#epochMs()))
     }
   }
 
@@ -246,6 +259,7 @@ export class TlsHandshake implements Watched {
       ...(alpn === null ? {} : { ALPNProtocols: [alpn] }),
     })
     this.#secure = secure
+    this.#isAsking = clients !== null
     secure.on('error', this.#onError).on('end', this.#onEnd).on('close', this.#onEnd)
     // Without a tls.Server the socket keeps what breaks it later, such as a bad record, to itself.
     secure.on('_tlsError', (error: Error) => {
@@ -311,7 +325,7 @@ export class TlsHandshake implements Watched {
   }
 
   readonly #onError = (error: SocketError): void => {
-    this.#fail(this.#listener.mode !== 'off' ? failureWithCertificate(error) : tlsFailure(error))
+    this.#fail(this.#isAsking ? failureWithCertificate(error) : tlsFailure(error))
   }
 
   readonly #onEnd = (): void => {

@@ -4,9 +4,9 @@
  */
 
 import { type FaultCode, faultCodes } from '../model/faults.ts'
-import { loadBalancerSlotsMax, targetSlotsMax } from '../model/limits.ts'
+import { nodeSlotsMax, targetSlotsMax } from '../model/limits.ts'
 
-/** Per load balancer. Names are CloudWatch's where it has one (namespace AWS/ApplicationELB). */
+/** Per node of a load balancer. Names are CloudWatch's where it has one (namespace AWS/ApplicationELB). */
 export const loadBalancerCounters = [
   'connectionsOpened',
   'connectionsClosed',
@@ -37,7 +37,7 @@ export const loadBalancerCounters = [
 ] as const
 export type LoadBalancerCounter = (typeof loadBalancerCounters)[number]
 
-/** Per target. */
+/** Per target, as one node sees it. */
 export const targetCounters = [
   'requestsBegun',
   'requestsEnded',
@@ -47,13 +47,14 @@ export const targetCounters = [
   'HTTPCode_Target_5XX_Count',
   'TargetConnectionErrorCount',
   'TargetTLSNegotiationErrorCount',
+  'UnhealthyRoutingRequestCount',
   'connectionsOpened',
   'faults',
 ] as const
 export type TargetCounter = (typeof targetCounters)[number]
 
 const loadBalancerColumns = loadBalancerCounters.length + faultCodes.length
-const targetBase = loadBalancerSlotsMax * loadBalancerColumns
+const targetBase = nodeSlotsMax * loadBalancerColumns
 const cellCount = targetBase + targetSlotsMax * targetCounters.length
 
 /** Column numbers, so that counting on the request path is arithmetic. */
@@ -111,7 +112,7 @@ export class CounterSlab {
   /** Its worker died: what was open is closed now. @returns requests that were in flight, by target slot */
   settleAfterDeath(): Map<number, number> {
     const inFlight = new Map<number, number>()
-    for (let slot = 0; slot < loadBalancerSlotsMax; slot++) {
+    for (let slot = 0; slot < nodeSlotsMax; slot++) {
       const open = this.loadBalancer(slot, 'connectionsOpened') - this.loadBalancer(slot, 'connectionsClosed')
       if (open !== 0) this.countLoadBalancer(slot, LoadBalancerColumn.connectionsClosed, open)
     }
@@ -123,4 +124,12 @@ export class CounterSlab {
     }
     return inFlight
   }
+}
+
+/** Connections of a node's clients that are open now. @param slabs of all workers */
+export function activeConnections(slabs: readonly CounterSlab[], slot: number): number {
+  return slabs.reduce(
+    (sum, slab) => sum + slab.loadBalancer(slot, 'connectionsOpened') - slab.loadBalancer(slot, 'connectionsClosed'),
+    0,
+  )
 }

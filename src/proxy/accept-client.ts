@@ -2,40 +2,66 @@
 
 import type { Socket } from 'node:net'
 import { adoptAccepted } from '../net/accept.ts'
-import { type TlsFailure, TlsHandshake, type TlsSession } from '../net/accept-tls.ts'
+import { type TlsFailure, TlsHandshake, type TlsListener, type TlsSession } from '../net/accept-tls.ts'
 import { type ConnectionTls, writeConnectionLogLine } from '../observe/connection-log.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
-import { ClientConnection, type ListenerPort, plainAddress } from './client-connection.ts'
+import { ClientConnection, plainAddress } from './client-connection.ts'
 import { clientTls } from './client-tls.ts'
 import type { PlaneContext } from './context.ts'
 import { H2ClientConnection } from './h2-client-connection.ts'
+import { type ListenerPort, portNamed } from './listener-port.ts'
 
 /** @param accepted comes from a server with `pauseOnConnect` */
 export function acceptClient(plane: PlaneContext, accepted: Socket, port: ListenerPort): void {
   const { tls } = port.running
   if (tls === null) {
-    const client = new ClientConnection(plane, read => adoptAccepted(accepted, read), port, null)
-    record(plane, port, client, null)
+    new ClientConnection(plane, read => adoptAccepted(accepted, read), port, null, recordPlain)
     return
   }
   const peer = peerOf(accepted)
-  new TlsHandshake(plane.net, accepted, tls, {
+  const listener = new TlsChoice(port, tls)
+  new TlsHandshake(plane.net, accepted, listener, {
     onSecure(session, open) {
-      const Connection = session.alpnProtocol === 'h2' ? H2ClientConnection : ClientConnection
-      const client = new Connection(plane, open, port, clientTls(session, tls.mode))
-      record(plane, port, client, securedBy(session))
+      const { port } = listener
+      const tls = clientTls(session, listener.tls.mode)
+      const recordSecured = (client: ClientConnection | H2ClientConnection) =>
+        record(plane, port, client, securedBy(session))
+      if (session.alpnProtocol === 'h2') recordSecured(new H2ClientConnection(plane, open, port, tls))
+      else new ClientConnection(plane, open, port, tls, recordSecured)
     },
     onPlainHttp(open) {
-      const client = new ClientConnection(plane, open, port, null)
-      record(plane, port, client, failed)
+      const { port } = listener
+      new ClientConnection(plane, open, port, null, client => record(plane, port, client, failed))
       countFailure(plane, port)
     },
     onFailed(failure, session) {
+      const { port } = listener
       record(plane, port, { ...peer, traceId: plane.ids.connectionTraceId() }, failedBy(failure, session))
       countFailure(plane, port)
     },
   })
 }
+
+/** Whose handshake it is: where several load balancers share the port, the server name that the client asks for says so. */
+class TlsChoice {
+  port: ListenerPort
+  /** As the handshake found it: a publication meanwhile may have made the port's listener another one, or a plain one. */
+  tls: TlsListener
+
+  constructor(port: ListenerPort, tls: TlsListener) {
+    this.port = port
+    this.tls = tls
+  }
+
+  listenerFor(serverName: string | null): TlsListener {
+    const { shared } = this.port
+    if (shared !== null) this.port = portNamed(shared, serverName)
+    this.tls = this.port.running.tls ?? this.tls
+    return this.tls
+  }
+}
+
+const recordPlain = (client: ClientConnection, port: ListenerPort): void => record(client.plane, port, client, null)
 
 type Peer = { readonly ip: string; readonly port: number }
 

@@ -67,6 +67,7 @@ function forward(exchange: Exchange, action: RunningForward, now: number): void 
   exchange.target = target
   exchange.isInFlight = true
   plane.counters.countTarget(target.slot, TargetColumn.requestsBegun, 1)
+  if (group.failsOpen) plane.counters.countTarget(target.slot, TargetColumn.UnhealthyRoutingRequestCount, 1)
   exchange.client!.connectTo(exchange, target, now)
 }
 

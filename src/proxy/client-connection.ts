@@ -16,12 +16,13 @@ import { connectToTarget, runAction } from './actions.ts'
 import { type OwnAnswer, writeAnswer } from './answer.ts'
 import { checkRequestHead } from './check-request-head.ts'
 import type { ClientTls } from './client-tls.ts'
-import type { PlaneContext, RunningListener } from './context.ts'
+import type { PlaneContext } from './context.ts'
 import { faultOfDeregistration, faultOfLeaving, faultOfShutdown, faultOfSilence } from './cut-short.ts'
 import { type Client, Exchange, Side } from './exchange.ts'
 import { failExchange } from './fail.ts'
 import { finishExchange } from './finish.ts'
 import { headFaults } from './head-faults.ts'
+import { type ListenerPort, portNamed } from './listener-port.ts'
 import {
   endRequest,
   flushToTarget,
@@ -33,12 +34,10 @@ import {
   targetEnded,
   targetUnreachable,
 } from './relay.ts'
+import { hostAsked } from './request-target.ts'
 import { flushToClient, writeClientBody, writeLastChunk } from './response-body.ts'
 import { writeClientHead } from './response-head.ts'
 import { routeRequest } from './route-request.ts'
-
-/** Where a client connection finds the configuration in force; replaced from under it by a publication. */
-export type ListenerPort = { running: RunningListener; isClosing: boolean }
 
 const continueAnswer = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 
@@ -51,11 +50,12 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   readonly traceId: string
   readonly openedAt: number
   readonly tls: ClientTls | null
-  readonly #port: ListenerPort
-  /** The load balancer that counts this connection, whatever is published meanwhile. */
-  readonly #slot: number
+  /** Of the load balancer that answers; where several share a port, the latest request named it. */
+  #port: ListenerPort
+  /** The node that counts this connection, whatever is published meanwhile; -1 until it is known. */
+  #slot = -1
   /** From then on, the next request is the last one. Fixed when the connection opens, as the service has it. */
-  readonly #keptUntil: number
+  #keptUntil = Number.POSITIVE_INFINITY
   #exchange: Exchange | null = null
   /** When the last exchange ended, or the connection was opened. */
   #unusedSince: number
@@ -63,9 +63,17 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   #held: Buffer | null = null
   /** Everything was said; what still comes is thrown away until the client closes, at the latest then. */
   #lingerUntil = -1
+  /** Called once when it is known whose connection this is: at once, or with its first request on a shared port. */
+  #onClaimed: (client: ClientConnection, port: ListenerPort) => void
 
   /** @param tls null on an HTTP listener, and for a client that speaks HTTP in the clear to an HTTPS one */
-  constructor(plane: PlaneContext, open: OpenSocket, port: ListenerPort, tls: ClientTls | null) {
+  constructor(
+    plane: PlaneContext,
+    open: OpenSocket,
+    port: ListenerPort,
+    tls: ClientTls | null,
+    onClaimed: (client: ClientConnection, port: ListenerPort) => void,
+  ) {
     super(plane.net, open)
     this.tls = tls
     this.plane = plane
@@ -76,10 +84,23 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     this.traceId = plane.ids.connectionTraceId()
     this.openedAt = this.lastActivity
     this.#unusedSince = this.openedAt
-    this.#slot = port.running.loadBalancer.slot
-    this.#keptUntil = this.openedAt + port.running.loadBalancer.attributes.clientKeepAliveSeconds * 1000
-    plane.counters.countLoadBalancer(this.#slot, LoadBalancerColumn.connectionsOpened, 1)
-    plane.counters.countLoadBalancer(this.#slot, LoadBalancerColumn.NewConnectionCount, 1)
+    this.#onClaimed = onClaimed
+    if (!this.#isTellingByHost) this.#claim()
+  }
+
+  /** Whether each request says which load balancer it is for. In TLS, the handshake said it for all of them. */
+  get #isTellingByHost(): boolean {
+    return this.#port.shared !== null && this.#port.running.protocol === 'http'
+  }
+
+  /** The load balancer counts the connection, and says how long it is kept. */
+  #claim(): void {
+    const { slot, attributes } = this.#port.running.loadBalancer
+    this.#slot = slot
+    this.#keptUntil = this.openedAt + attributes.clientKeepAliveSeconds * 1000
+    this.plane.counters.countLoadBalancer(slot, LoadBalancerColumn.connectionsOpened, 1)
+    this.plane.counters.countLoadBalancer(slot, LoadBalancerColumn.NewConnectionCount, 1)
+    this.#onClaimed(this, this.#port)
   }
 
   get listenerPort(): ListenerPort {
@@ -149,8 +170,10 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     const { head } = exchange
     exchange.headAt = now
     // A head may take its time; what it meets is what is in force now, whose targets are still there.
-    exchange.listener = this.#port.running
     readRequestMeaning(head)
+    if (this.#isTellingByHost) this.#port = portNamed(this.#port.shared!, hostAsked(head))
+    if (this.#slot === -1) this.#claim()
+    exchange.listener = this.#port.running
     this.#startBody(exchange)
     this.#settleKeepAlive(exchange, now)
     const fault = checkRequestHead(exchange)
@@ -281,6 +304,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   }
 
   protected override onClosed(now: number): void {
+    if (this.#slot === -1) this.#claim()
     this.plane.counters.countLoadBalancer(this.#slot, LoadBalancerColumn.connectionsClosed, 1)
     this.#held = null
     const exchange = this.#exchange

@@ -39,14 +39,16 @@ export type ConnectionFault = Pick<FaultEvent, 'fault' | 'detail' | 'atMs' | 'lo
   readonly clientAddress: string
 }
 
+/** A load balancer as it runs at one address of a node of it. */
 export type RunningLoadBalancer = {
+  /** The node's. */
   readonly slot: number
   /** `app/<name>/<id>` */
   readonly resourceId: string
   readonly dnsName: string
   readonly attributes: LoadBalancerAttributes
   readonly idleTimeoutMs: number
-  /** The address that the log calls the node's. */
+  /** What the logs call the node. */
   readonly nodeIp: string
   readonly log: LogWriter
   readonly connectionLog: LogWriter

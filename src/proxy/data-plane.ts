@@ -20,7 +20,7 @@ import {
   type ResponseHeader,
   type RoutingAction,
 } from '../model/resources.ts'
-import type { Snapshot, SnapshotLoadBalancer } from '../model/snapshot.ts'
+import type { Snapshot, SnapshotLoadBalancer, SnapshotNode } from '../model/snapshot.ts'
 import { backendPolicy, backendPolicyOf, type SslPolicy } from '../model/ssl-policies.ts'
 import type { TargetStates } from '../model/target-states.ts'
 import { TlsHandshake, TlsListener } from '../net/accept-tls.ts'
@@ -32,7 +32,7 @@ import { compileRules, prepareRules } from '../routing/rules.ts'
 import { CookieSeal } from '../targets/cookie-seal.ts'
 import { TargetRegistry } from '../targets/target-group.ts'
 import { acceptClient } from './accept-client.ts'
-import { ClientConnection, type ListenerPort } from './client-connection.ts'
+import { ClientConnection } from './client-connection.ts'
 import { reservable } from './client-tls.ts'
 import type {
   ConnectionFault,
@@ -47,6 +47,7 @@ import { Dates } from './dates.ts'
 import type { Exchange } from './exchange.ts'
 import { H2ClientConnection } from './h2-client-connection.ts'
 import { IdSource } from './ids.ts'
+import type { ListenerPort } from './listener-port.ts'
 
 export type DataPlaneOptions = {
   readonly clock: Clock
@@ -60,7 +61,8 @@ export type DataPlaneOptions = {
   readonly fillRandom?: (bytes: Buffer) => void
 }
 
-type BoundPort = ListenerPort & { readonly server: Server }
+/** What several load balancers may share. */
+type BoundSocket = { readonly server: Server; first: ListenerPort }
 
 /** Connections that wait to be accepted, while the worker is busy. */
 const backlog = 4096
@@ -72,7 +74,10 @@ export class DataPlane {
   readonly #context: PlaneContext
   readonly #wheel: DeadlineWheel
   readonly #registry = new TargetRegistry()
-  #ports = new Map<string, BoundPort>()
+  /** By address and port. */
+  #sockets = new Map<string, BoundSocket>()
+  /** By socket and load balancer. */
+  #ports = new Map<string, ListenerPort>()
   /** By what they are made of. */
   #secured: ReadonlyMap<string, TlsListener> = new Map()
 
@@ -107,25 +112,46 @@ export class DataPlane {
       for (const _ of prepareRules(listener)) await nextTurn()
     }
     const secured = tlsListeners(snapshot, this.#secured, epochMsOf(this.#options.clock))
-    const wanted = new Map(snapshot.loadBalancers.flatMap(portsOf))
-    const added = await this.#bindAll([...wanted.keys()].filter(key => !this.#ports.has(key)))
+    const wanted = snapshot.loadBalancers.flatMap(portsOf)
+    const added = await this.#bindAll(wanted.filter(({ socket }) => !this.#sockets.has(socket)))
     this.#registry.apply(snapshot.targetGroups, idleTimeouts(snapshot), backendPolicies(snapshot))
     this.#context.cookies = new CookieSeal(snapshot.cookieKeys)
     this.#secured = secured
-    const ports = new Map<string, BoundPort>()
-    for (const [key, { loadBalancer, listener, address }] of wanted) {
-      const running = this.#runListener(this.#runLoadBalancer(loadBalancer, nodeIpOf(address)), listener)
-      const port = this.#ports.get(key) ?? this.#open(added.get(key)!, running)
+    const ports = new Map<string, ListenerPort>()
+    const bySocket = new Map<string, ListenerPort[]>()
+    for (const { socket, loadBalancer, node, listener, address } of wanted) {
+      const running = this.#runListener(this.#runLoadBalancer(loadBalancer, node, nodeIpOf(address)), listener)
+      const key = `${socket} ${loadBalancer.arn}`
+      const port = this.#ports.get(key) ?? { running, isClosing: false, shared: null }
       port.running = running
       ports.set(key, port)
+      bySocket.set(socket, [...(bySocket.get(socket) ?? []), port])
     }
+    this.#share(bySocket, added)
     for (const [key, port] of this.#ports) if (!ports.has(key)) this.#retire(port)
     this.#ports = ports
   }
 
+  /** @param ports on each socket, in the order in which their load balancers were created */
+  #share(ports: ReadonlyMap<string, readonly ListenerPort[]>, added: ReadonlyMap<string, Server>): void {
+    for (const [key, on] of ports) {
+      const first = on[0]!
+      const byName = new Map(on.map(port => [port.running.loadBalancer.dnsName.toLowerCase(), port]))
+      for (const port of on) port.shared = on.length === 1 ? null : { first, byName }
+      const socket = this.#sockets.get(key)
+      if (socket === undefined) this.#sockets.set(key, this.#open(added.get(key)!, first))
+      else socket.first = first
+    }
+    for (const [key, { server }] of this.#sockets) {
+      if (ports.has(key)) continue
+      server.close()
+      this.#sockets.delete(key)
+    }
+  }
+
   /** The ports that are bound, as `address:port`. */
   get addresses(): readonly { readonly address: string; readonly port: number }[] {
-    return [...this.#ports.values()].map(({ server }) => {
+    return [...this.#sockets.values()].map(({ server }) => {
       const bound = server.address()
       if (bound === null || typeof bound === 'string') throw new TypeError('a listener is bound to an address')
       return { address: bound.address, port: bound.port }
@@ -141,6 +167,7 @@ export class DataPlane {
   /** Accepts nothing more and finishes what is in flight, for at most `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#context.isStopping = true
+    for (const { server } of this.#sockets.values()) server.close()
     for (const port of this.#ports.values()) this.#retire(port)
     const { clock } = this.#context
     const until = clock.now() + graceMs
@@ -164,8 +191,12 @@ export class DataPlane {
     for (const entry of [...this.#wheel.entries()]) if (isClient(entry)) yield entry
   }
 
-  async #bindAll(keys: readonly string[]): Promise<Map<string, Server>> {
-    const results = await Promise.allSettled(keys.map(async key => [key, await this.#bind(key)] as const))
+  /** @returns by socket */
+  async #bindAll(ports: readonly WantedPort[]): Promise<Map<string, Server>> {
+    const bySocket = new Map(ports.map(port => [port.socket, port]))
+    const results = await Promise.allSettled(
+      [...bySocket].map(async ([socket, port]) => [socket, await this.#bind(port)] as const),
+    )
     const servers = new Map(results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : [])))
     const failure = results.find(result => result.status === 'rejected')
     if (failure === undefined) return servers
@@ -173,8 +204,7 @@ export class DataPlane {
     throw failure.reason
   }
 
-  #bind(key: string): Promise<Server> {
-    const [host, port] = splitPortKey(key)
+  #bind({ address: host, listener: { bindPort: port } }: WantedPort): Promise<Server> {
     const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true })
     return new Promise((resolve, reject) => {
       server.once('error', reject)
@@ -185,30 +215,29 @@ export class DataPlane {
     })
   }
 
-  #open(server: Server, running: RunningListener): BoundPort {
-    const port: BoundPort = { server, running, isClosing: false }
+  #open(server: Server, first: ListenerPort): BoundSocket {
+    const socket: BoundSocket = { server, first }
     // Out of descriptors: those who wait in the backlog are accepted when there are some again.
     server.on('error', () => {
-      const { slot } = port.running.loadBalancer
+      const { slot } = socket.first.running.loadBalancer
       this.#context.counters.countLoadBalancer(slot, LoadBalancerColumn.RejectedConnectionCount, 1)
     })
-    server.on('connection', (socket: Socket) => {
-      acceptClient(this.#context, socket, port)
+    server.on('connection', (accepted: Socket) => {
+      acceptClient(this.#context, accepted, socket.first)
     })
-    return port
+    return socket
   }
 
-  #retire(port: BoundPort): void {
+  #retire(port: ListenerPort): void {
     port.isClosing = true
-    port.server.close()
     const now = this.#context.clock.now()
     for (const connection of this.#clients()) if (connection.listenerPort === port) connection.endSoon(now)
   }
 
-  #runLoadBalancer(loadBalancer: SnapshotLoadBalancer, nodeIp: string): RunningLoadBalancer {
+  #runLoadBalancer(loadBalancer: SnapshotLoadBalancer, node: SnapshotNode, nodeIp: string): RunningLoadBalancer {
     const source = { loadBalancerName: loadBalancer.name, loadBalancerId: loadBalancer.id, nodeIp }
     return {
-      slot: loadBalancer.slot,
+      slot: node.slot,
       resourceId: resourceId(loadBalancer.arn),
       dnsName: loadBalancer.dnsName,
       attributes: loadBalancer.attributes,
@@ -226,17 +255,17 @@ export class DataPlane {
       port: listener.port,
       protocol: listener.protocol === 'HTTPS' ? 'https' : 'http',
       tls: listener.tls === null ? null : this.#secured.get(contentOf(listener.tls, loadBalancer.attributes.http2))!,
-      rules: compileRules(listener, action => this.#runAction(action)),
+      rules: compileRules(listener, action => this.#runAction(action, loadBalancer.slot)),
       serverHeader,
       responseHeaders: responseHeaders.length === 0 ? null : runResponseHeaders(responseHeaders),
       requestHeaders: runRequestHeaders(loadBalancer.attributes, listener),
     }
   }
 
-  #runAction(action: RoutingAction): RunningAction {
+  #runAction(action: RoutingAction, node: number): RunningAction {
     if (action.type !== 'forward') return action
     const { targetGroups, stickinessSeconds } = action
-    const groups = targetGroups.map(({ arn, weight }) => ({ group: this.#registry.group(arn), weight }))
+    const groups = targetGroups.map(({ arn, weight }) => ({ group: this.#registry.group(node, arn), weight }))
     return { type: 'forward', groups, stickinessSeconds }
   }
 }
@@ -246,24 +275,24 @@ function isClient(entry: Watched): entry is ClientConnection | H2ClientConnectio
 }
 
 type WantedPort = {
+  /** Ports of the same socket are shared. */
+  readonly socket: string
   readonly loadBalancer: SnapshotLoadBalancer
+  readonly node: SnapshotNode
   readonly listener: Listener
   readonly address: string
 }
 
-/** A bound port outlives snapshots for as long as some listener wants the same address and port for the same load balancer. */
-function portsOf(loadBalancer: SnapshotLoadBalancer): [string, WantedPort][] {
-  return loadBalancer.listeners.flatMap(listener =>
-    loadBalancer.bind.map((address): [string, WantedPort] => [
-      `${loadBalancer.arn} ${address} ${listener.bindPort}`,
-      { loadBalancer, listener, address },
-    ]),
+function portsOf(loadBalancer: SnapshotLoadBalancer): WantedPort[] {
+  return loadBalancer.listeners.flatMap((listener, position) =>
+    loadBalancer.nodes.flatMap(node =>
+      node.addresses.map(address => {
+        // A port of the system's choice goes by the listener's position, since it has no number beforehand.
+        const port = listener.bindPort === 0 ? `any, number ${position}` : listener.bindPort
+        return { socket: `${address} ${port}`, loadBalancer, node, listener, address }
+      }),
+    ),
   )
-}
-
-function splitPortKey(key: string): [host: string, port: number] {
-  const [, host, port] = key.split(' ')
-  return [host!, Number(port)]
 }
 
 function idleTimeouts({ loadBalancers }: Snapshot): (arn: TargetGroupArn) => number {

@@ -20,10 +20,11 @@ import type { OpenSocket } from '../net/accept-tls.ts'
 import { Connection } from '../net/connection.ts'
 import { TurnOutput } from '../net/turn-output.ts'
 import { LoadBalancerColumn } from '../observe/counters.ts'
-import { type ListenerPort, plainAddress } from './client-connection.ts'
+import { plainAddress } from './client-connection.ts'
 import { ClientStream } from './client-stream.ts'
 import type { ClientTls } from './client-tls.ts'
 import type { PlaneContext } from './context.ts'
+import type { ListenerPort } from './listener-port.ts'
 
 const bounds: H2Bounds = {
   streamsMax: h2StreamsMax,

@@ -36,6 +36,18 @@ export function readRequestTarget(exchange: Exchange): boolean {
   return !preserveHostHeader || head.meaning.hostAt === -1 || readHostField(exchange)
 }
 
+/**
+ * The host that a request asks for, in lower case and without a port; '' for none. It says no more of the request, and
+ * is for finding out which load balancer is to look at it.
+ */
+export function hostAsked(head: RequestHead): string {
+  const target = head.text(head.targetFrom, head.targetTo)
+  const at = head.meaning.hostAt
+  const field = at === -1 ? '' : head.text(head.valueFrom(at), head.valueTo(at))
+  const authority = target.startsWith('/') || !target.includes('://') ? field : target.split('/', 3)[2]!
+  return authority.split(':', 1)[0]!.toLowerCase()
+}
+
 function readHostField(exchange: Exchange): boolean {
   const { head } = exchange
   const at = head.meaning.hostAt

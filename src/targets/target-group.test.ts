@@ -18,6 +18,9 @@ const roundRobin: TargetGroupAttributes = {
   anomalyMitigation: false,
   slowStartSeconds: 0,
   stickiness: null,
+  crossZone: true,
+  routingThreshold: { count: 1, percentage: null },
+  dnsThreshold: { count: 1, percentage: null },
 }
 const leastOutstanding: TargetGroupAttributes = { ...roundRobin, algorithm: 'least_outstanding_requests' }
 const weightedRandom: TargetGroupAttributes = { ...roundRobin, algorithm: 'weighted_random' }
@@ -29,10 +32,12 @@ function group(slots: readonly number[], attributes = roundRobin): SnapshotTarge
     arn,
     name: 'app',
     slot: 0,
+    node: 0,
     protocol: 'HTTP',
     protocolVersion: 'HTTP1',
     attributes,
     targets: slots.map(described),
+    targetsElsewhere: [],
   }
 }
 
@@ -89,6 +94,32 @@ test('whatever the states and the algorithm, all targets that may be used are pi
         assert.equal(count, 12 / expected.length, `${attributes.algorithm}, states ${of}`)
       }
     }
+  }
+})
+
+test('with fewer healthy targets than the threshold asks for, all are used', () => {
+  // Threshold, healthy ones of four, whether all are used.
+  for (const [count, percentage, healthy, failsOpen] of [
+    [1, null, 0, true],
+    [1, null, 1, false],
+    [3, null, 2, true],
+    [3, null, 3, false],
+    [1, 50, 1, true],
+    [1, 50, 2, false],
+    [1, 51, 2, true],
+    [3, 50, 2, true],
+    [5, null, 4, true],
+    [1, 100, 3, true],
+    [1, 100, 4, false],
+  ] as const) {
+    const states = new TargetStates()
+    for (let slot = 0; slot < 4; slot++) {
+      states.setState(slot, slot < healthy ? TargetStateCode.healthy : TargetStateCode.unhealthy)
+    }
+    const from = groupOf(4, { ...roundRobin, routingThreshold: { count, percentage } })
+    const expected = failsOpen ? [0, 1, 2, 3] : [0, 1, 2, 3].slice(0, healthy)
+    assert.deepEqual([...new Set(picks(from, states, 8))], expected, `${count} or ${percentage} %, ${healthy} healthy`)
+    assert.equal(from.failsOpen, failsOpen)
   }
 })
 
@@ -353,9 +384,9 @@ test('addresses are written as logs write them', () => {
 test('a target survives new snapshots with its connections, and takes the new idle timeout', () => {
   const registry = new TargetRegistry()
   registry.apply([group([0, 1])], () => 60_000)
-  const before = registry.group(arn).targets[0]!
+  const before = registry.group(0, arn).targets[0]!
   registry.apply([group([2, 0])], () => 10_000)
-  assert.equal(registry.group(arn).targets[1], before)
+  assert.equal(registry.group(0, arn).targets[1], before)
   assert.equal(before.idleTimeoutMs, 10_000)
   assert.equal(before.isRegistered, true)
 })
@@ -363,7 +394,7 @@ test('a target survives new snapshots with its connections, and takes the new id
 test('a target that is gone closes its idle connections; one that comes back is another', () => {
   const registry = new TargetRegistry()
   registry.apply([group([0])], () => 60_000)
-  const gone = registry.group(arn).targets[0]!
+  const gone = registry.group(0, arn).targets[0]!
   let closed = 0
   const connection = { retire: () => closed++ } as unknown as TargetConnection
   gone.idle.push(connection, connection)
@@ -372,16 +403,16 @@ test('a target that is gone closes its idle connections; one that comes back is 
   assert.equal(gone.isRegistered, false)
   assert.deepEqual(gone.idle, [])
   registry.apply([group([0])], () => 60_000)
-  assert.notEqual(registry.group(arn).targets[0], gone)
+  assert.notEqual(registry.group(0, arn).targets[0], gone)
 })
 
 test('a group takes the attributes of the newest snapshot', () => {
   const registry = new TargetRegistry()
   registry.apply([group([0])], () => 60_000)
   registry.apply([group([0], leastOutstanding)], () => 60_000)
-  assert.equal(registry.group(arn).attributes, leastOutstanding)
+  assert.equal(registry.group(0, arn).attributes, leastOutstanding)
 })
 
 test('a group that no snapshot named is our own mistake', () => {
-  assert.throws(() => new TargetRegistry().group(arn), /unknown target group: arn:aws:.*targetgroup\/app/)
+  assert.throws(() => new TargetRegistry().group(0, arn), /unknown target group: arn:aws:.*targetgroup\/app/)
 })

@@ -1,7 +1,8 @@
-/** Target groups at run time, in one worker: who is in them, and who takes the next request. */
+/** Target groups at run time, in one worker and of one node: who is in them, and who takes the next request. */
 
 import { assertNever } from '../base/assert.ts'
 import type { TargetGroupArn } from '../model/arns.ts'
+import { meetsThreshold } from '../model/health.ts'
 import { h2TargetStreamsMax } from '../model/limits.ts'
 import { formatAddress, type ProtocolVersion, type TargetGroupAttributes } from '../model/resources.ts'
 import type { SnapshotTarget, SnapshotTargetGroup } from '../model/snapshot.ts'
@@ -72,6 +73,8 @@ export class TargetGroup {
   readonly #slot: number
   readonly #random: () => number
   readonly #byAddress: ReadonlyMap<string, Target>
+  /** Too few targets are healthy, so that all are used: as of the latest pick. */
+  failsOpen = false
   #eligible: readonly Target[] = []
   /** Of the states that `#eligible` was worked out from. */
   #generation = -1
@@ -130,10 +133,10 @@ export class TargetGroup {
   }
 
   /**
-   * The healthy targets; with none healthy, all registered ones ("fail open"): an answer from a doubtful target beats
-   * no answer.
+   * The healthy targets; with too few of them, all registered ones ("fail open"): an answer from a doubtful target
+   * beats no answer, or healthy ones that break under the load of all.
    *
-   * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+   * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health.html
    */
   eligibleTargets(states: TargetStates): readonly Target[] {
     const { generation } = states
@@ -149,7 +152,9 @@ export class TargetGroup {
   #refresh(states: TargetStates, generation: number): void {
     this.#generation = generation
     const healthy = this.targets.filter(({ slot }) => states.state(slot) === TargetStateCode.healthy)
-    this.#eligible = healthy.length === 0 ? this.targets : healthy
+    const { routingThreshold } = this.attributes
+    this.failsOpen = !meetsThreshold(routingThreshold, healthy.length, this.targets.length)
+    this.#eligible = this.failsOpen ? this.targets : healthy
     for (const target of this.#eligible) target.weight = states.weight(target.slot)
   }
 
@@ -201,13 +206,14 @@ function counted(states: TargetStates, target: Target): Target {
   return target
 }
 
-/** All target groups of a worker, kept across snapshots so that connections survive a change. */
+/** All target groups of a worker's nodes, kept across snapshots so that connections survive a change. */
 export class TargetRegistry {
-  #groups = new Map<TargetGroupArn, TargetGroup>()
+  #groups = new Map<string, TargetGroup>()
   #targets = new Map<number, Target>()
 
-  group(arn: TargetGroupArn): TargetGroup {
-    const group = this.#groups.get(arn)
+  /** @param node its slot */
+  group(node: number, arn: TargetGroupArn): TargetGroup {
+    const group = this.#groups.get(groupKey(node, arn))
     if (group === undefined) throw new RangeError(`snapshot names an unknown target group: ${arn}`)
     return group
   }
@@ -227,7 +233,7 @@ export class TargetRegistry {
         const targets = group.targets.map(target =>
           this.#keepOrAdd(before, target, idleTimeoutMs, tls, group.protocolVersion),
         )
-        return [group.arn, new TargetGroup(group, targets)]
+        return [groupKey(group.node, group.arn), new TargetGroup(group, targets)]
       }),
     )
     for (const [slot, target] of before) if (this.#targets.get(slot) !== target) deregister(target)
@@ -249,6 +255,8 @@ export class TargetRegistry {
     return target
   }
 }
+
+const groupKey = (node: number | null, arn: TargetGroupArn): string => `${node} ${arn}`
 
 function deregister(target: Target): void {
   target.isRegistered = false

@@ -108,7 +108,8 @@ test('an IPv6 client is told without brackets, unless a port follows', { skip: !
     const scene = await startScene(t, { targets: [answering()], attributes })
     const { publisher, plane } = scene.plane
     const { loadBalancers, targetGroups } = publisher.resources
-    const resources = { targetGroups, loadBalancers: loadBalancers.map(each => ({ ...each, bind: ['::1'] })) }
+    const availabilityZones = [{ zoneName: 'us-east-1a', addresses: ['::1'] }]
+    const resources = { targetGroups, loadBalancers: loadBalancers.map(each => ({ ...each, availabilityZones })) }
     await plane.publish(publisher.prepare(resources))
     publisher.commit(resources)
     const client = await scene.client('::1')

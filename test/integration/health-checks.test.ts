@@ -218,7 +218,7 @@ async function checkTwice(t: TestContext, port: number, checking: Checking, hang
   })
   t.after(() => checker.close())
   const arn = targetGroupArn('app', '0123456789abcdef')
-  checker.apply([{ arn, name: 'app', checking, targets: [{ ip: '127.0.0.1', port, slot: 0 }] }])
+  checker.apply([{ arn, name: 'app', node: 0, checking, targets: [{ ip: '127.0.0.1', port, slot: 0 }] }])
   for (let check = 1; check <= 2; check++) {
     if (check === 2) clock.advance(hangs ? 3000 : 5000)
     if (hangs) {

@@ -13,8 +13,8 @@ import { AnomalyDetector, weightMin } from '../../src/health/anomaly-detector.ts
 import { type HealthChange, HealthChecker } from '../../src/health/checker.ts'
 import type { ProbeOutcome, ProbeRequest, RunningProbe } from '../../src/health/probe.ts'
 import type { ProbeVerdict } from '../../src/health/state-machine.ts'
-import type { Resources, Target } from '../../src/model/resources.ts'
-import type { Snapshot } from '../../src/model/snapshot.ts'
+import { notRegistered } from '../../src/model/health.ts'
+import { allZones, type Resources, type Target } from '../../src/model/resources.ts'
 import { TargetStateCode, TargetStates, weightParity } from '../../src/model/target-states.ts'
 import { CounterSlab, TargetColumn } from '../../src/observe/counters.ts'
 import { type TargetGroup, TargetRegistry } from '../../src/targets/target-group.ts'
@@ -110,7 +110,6 @@ class Simulation {
   readonly #publisher: Publisher
   readonly #checker: HealthChecker
   readonly #detector: AnomalyDetector
-  #snapshot: Snapshot | null = null
   /** Ports of each group, by its name. */
   readonly #registered = new Map<string, Set<number>>()
   readonly #drainsUntil = new Map<number, number>()
@@ -124,7 +123,8 @@ class Simulation {
       clock,
       states,
       cookieKeys: () => [],
-      onDrained: ({ slot }) => this.#onDrained(slot),
+      onDrained: ({ slots }) => this.#onDrained(slots),
+      isSlotBusy: (_, slot) => states.requestsInFlight(slot) > 0,
       onSlotFreed: (_, slot) => {
         states.clearTarget(slot)
         this.#slab.clearTarget(slot)
@@ -160,7 +160,9 @@ class Simulation {
   run(ms: number): void {
     for (let passed = 0; passed < ms; passed += stepMs) {
       this.clock.advance(stepMs)
-      for (const { arn, name } of this.#base.targetGroups) this.#request(this.#registry.group(arn), name)
+      for (const { node, arn, name } of this.#publisher.snapshot.targetGroups) {
+        this.#request(this.#registry.group(node!, arn), name)
+      }
       this.#checkStates()
     }
   }
@@ -195,14 +197,15 @@ class Simulation {
   #publish(): void {
     const targetGroups = this.#base.targetGroups.map(group => ({
       ...group,
-      targets: [...this.#registered.get(group.name)!].map((port): Target => ({ ip: '127.0.0.1', port })),
+      targets: [...this.#registered.get(group.name)!].map(
+        (port): Target => ({ ip: '127.0.0.1', port, availabilityZone: allZones }),
+      ),
     }))
     const resources = { ...this.#base, targetGroups }
     const snapshot = this.#publisher.prepare(resources)
     this.#registry.apply(snapshot.targetGroups, () => 60_000)
     this.#publisher.commit(resources)
-    this.#snapshot = snapshot
-    for (const { slot } of this.#publisher.draining) {
+    for (const slot of this.#publisher.draining.flatMap(({ slots }) => slots)) {
       if (!this.#drainsUntil.has(slot)) this.#drainsUntil.set(slot, this.clock.now() + drainSeconds * 1000)
     }
     for (const { targets } of snapshot.targetGroups) for (const { slot } of targets) this.#drainsUntil.delete(slot)
@@ -211,15 +214,18 @@ class Simulation {
   }
 
   #applyChecks(): void {
-    const { resources, draining } = this.#publisher
-    this.#checker.apply(checkedGroups(resources, this.#snapshot!, draining))
+    const { resources, snapshot, draining } = this.#publisher
+    this.#checker.apply(checkedGroups(resources, snapshot, draining))
   }
 
-  #onDrained(slot: number): void {
+  #onDrained(slots: readonly number[]): void {
     this.seen.add('a target drained to its end')
-    assert.equal(this.clock.now(), this.#drainsUntil.get(slot), 'a target drains for its whole delay')
-    this.#drainsUntil.delete(slot)
+    for (const slot of slots) {
+      assert.equal(this.clock.now(), this.#drainsUntil.get(slot), 'a target drains for its whole delay')
+      this.#drainsUntil.delete(slot)
+    }
     this.#applyChecks()
+    for (const slot of slots) assert.equal(this.#checker.health(slot), notRegistered, 'what has drained is forgotten')
   }
 
   #machine(port: number): Machine {
@@ -272,7 +278,7 @@ class Simulation {
   /** What must be true of every target at every moment. */
   #checkStates(): void {
     const { clock, states } = this
-    for (const { name, targets } of this.#snapshot!.targetGroups) {
+    for (const { name, targets } of this.#publisher.snapshot.targetGroups) {
       for (const { slot, port } of targets) {
         const { state } = this.#checker.health(slot)
         assert.equal(states.state(slot), TargetStateCode[state], 'all threads know what the checker knows')
@@ -340,7 +346,7 @@ class Simulation {
 
   /** After a long calm nothing is left of what was. */
   checkPeace(): void {
-    for (const { targets } of this.#snapshot!.targetGroups) {
+    for (const { targets } of this.#publisher.snapshot.targetGroups) {
       for (const { slot } of targets) {
         assert.equal(this.#checker.health(slot).state, 'healthy')
         assert.equal(this.states.weight(slot), weightParity, 'weights recover')

@@ -68,6 +68,17 @@ test('an API port that is taken; the listeners are not left bound, nor the data 
   assert.equal(existsSync(join(folder, '.openalb', 'openalb.pid')), false)
 })
 
+test('a DNS port that is taken; the listeners are not left bound', async t => {
+  const [port, taken] = [await freePort(), await takenPort(t)]
+  const folder = folderWith(t, { 'openalb.yaml': forwardingConfig([], port) })
+  const args = ['up', 'openalb.yaml', '--api-port', '0', '--dns-port', String(taken)]
+  assert.equal(
+    await refusal(t, args, folder),
+    `openalb: the DNS port ${taken} cannot be used: another process listens there already. Choose one with --dns-port PORT\n`,
+  )
+  assert.ok(await isFree(port))
+})
+
 test('a data folder that another openalb uses, and that one keeps it', async t => {
   const folder = folderWith(t, {
     'first.yaml': forwardingConfig([], await freePort()),

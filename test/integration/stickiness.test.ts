@@ -121,13 +121,13 @@ for (const [what, change] of [
 test('when its target is no longer healthy, the client goes to another and stays there', async t => {
   const scene = await pair(t, lbCookie)
   const first = await scene.ask(get())
-  const { states, publisher } = scene.plane
-  const slot = publisher.slotOfTarget(scene.group.arn, scene.group.targets[first.body.toString() === 'one' ? 0 : 1]!)
-  states.setState(slot, TargetStateCode.unhealthy)
+  const [slot] = scene.plane.slotsOf(scene.targets[first.body.toString() === 'one' ? 0 : 1]!.port)
+  const { states } = scene.plane
+  states.setState(slot!, TargetStateCode.unhealthy)
   const moved = await scene.ask(withCookies(`AWSALB=${cookieValue(first, 'AWSALB')}`))
   assert.notEqual(moved.body.toString(), first.body.toString())
   assert.equal(nonSticky(scene), 2)
-  states.setState(slot, TargetStateCode.healthy)
+  states.setState(slot!, TargetStateCode.healthy)
   for (let i = 0; i < 3; i++) {
     const again = await scene.ask(withCookies(`AWSALB=${cookieValue(moved, 'AWSALB')}`))
     assert.equal(again.body.toString(), moved.body.toString())

@@ -55,6 +55,7 @@ export class Crew {
       states,
       cookieKeys: () => [{ id: 1, key: new Uint8Array(32).fill(7) }],
       onDrained: () => {},
+      isSlotBusy: () => false,
       onSlotFreed: () => {},
     })
   }

@@ -22,7 +22,7 @@ export type PlaneOptions = {
   readonly state?: TargetStateCode
 }
 
-/** Everything binds 127.0.0.1 and a port of the system's choice. */
+/** Everything binds a port of the system's choice: on 127.0.0.1 in the first zone, on 127.0.0.2 in the second, and so on. */
 export async function startPlane(options: PlaneOptions): Promise<TestPlane> {
   const folder = await mkdtemp(join(tmpdir(), 'openalb-plane-'))
   const plane = new TestPlane(folder, options.state ?? TargetStateCode.healthy)
@@ -39,12 +39,12 @@ export class TestPlane {
   readonly publisher: Publisher
   readonly plane: DataPlane
   readonly drained: DrainingTarget[] = []
-  readonly #folder: string
+  readonly logFolder: string
   readonly #log: WorkerLog
   readonly #newTargets: TargetStateCode
 
   constructor(folder: string, newTargets: TargetStateCode) {
-    this.#folder = folder
+    this.logFolder = folder
     this.#newTargets = newTargets
     const { clock, states, counters } = this
     this.#log = new WorkerLog({
@@ -62,8 +62,9 @@ export class TestPlane {
       cookieKeys: () => [{ id: 1, key: new Uint8Array(32).fill(7) }],
       onDrained: target => {
         this.drained.push(target)
-        this.plane.cutTargets(new Set([target.slot]))
+        this.plane.cutTargets(new Set(target.slots))
       },
+      isSlotBusy: () => false,
       onSlotFreed: () => {},
     })
     this.plane = new DataPlane({
@@ -82,6 +83,19 @@ export class TestPlane {
     return this.plane.addresses[0]!.port
   }
 
+  /** The port of the first listener at this address. */
+  portAt(address: string): number {
+    return this.plane.addresses.find(bound => bound.address === address)!.port
+  }
+
+  /** The slots of a registered target of `app`, one for each node, in the order of the zones. */
+  slotsOf(targetPort: number): number[] {
+    const groups = this.publisher.snapshot.targetGroups.filter(({ name }) => name === 'app')
+    return groups.flatMap(({ targets, targetsElsewhere }) =>
+      [...targets, ...targetsElsewhere].filter(({ port }) => port === targetPort).map(({ slot }) => slot),
+    )
+  }
+
   /** Puts another configuration in force. */
   async publish(config: string): Promise<void> {
     const parsed = parseConfig([{ name: 'test.yaml', text: config }])
@@ -91,15 +105,18 @@ export class TestPlane {
       targetGroups,
       loadBalancers: loadBalancers.map(loadBalancer => ({
         ...loadBalancer,
-        bind: ['127.0.0.1'],
+        availabilityZones: loadBalancer.availabilityZones.map((zone, at) => ({
+          ...zone,
+          addresses: [`127.0.0.${at + 1}`],
+        })),
         listeners: loadBalancer.listeners.map(listener => ({ ...listener, bindPort: 0 })),
       })),
     }
     const snapshot = this.publisher.prepare(resources)
     await this.plane.publish(snapshot)
     this.publisher.commit(resources)
-    for (const { targets } of snapshot.targetGroups) {
-      for (const { slot } of targets) {
+    for (const { targets, targetsElsewhere } of snapshot.targetGroups) {
+      for (const { slot } of [...targets, ...targetsElsewhere]) {
         if (this.states.state(slot) === TargetStateCode.unused) this.states.setState(slot, this.#newTargets)
       }
     }
@@ -108,14 +125,14 @@ export class TestPlane {
   /** The access log so far. */
   async logLines(): Promise<string[]> {
     await this.#log.close()
-    const text = await readFile(join(this.#folder, 'access.log'), 'utf8').catch(() => '')
+    const text = await readFile(join(this.logFolder, 'access.log'), 'utf8').catch(() => '')
     return text.split('\n').slice(0, -1)
   }
 
   /** The connection log so far. */
   async connectionLines(): Promise<string[]> {
     await this.#log.close()
-    const text = await readFile(join(this.#folder, 'connection.log'), 'utf8').catch(() => '')
+    const text = await readFile(join(this.logFolder, 'connection.log'), 'utf8').catch(() => '')
     return text.split('\n').slice(0, -1)
   }
 
@@ -136,7 +153,7 @@ export class TestPlane {
     await this.plane.stop(0)
     this.publisher.close()
     await this.#log.close()
-    await rm(this.#folder, { recursive: true, force: true })
+    await rm(this.logFolder, { recursive: true, force: true })
   }
 }
 

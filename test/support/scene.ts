@@ -11,6 +11,12 @@ import { until } from './turns.ts'
 export type SceneOptions = {
   /** The targets of group `app`, one per script. */
   readonly targets?: readonly Script[]
+  /** The zones of the load balancer. */
+  readonly zones?: readonly string[]
+  /** The one that a zonal shift moves traffic away from. */
+  readonly shiftedZone?: string
+  /** The zone of each of `targets`. */
+  readonly targetZones?: readonly string[]
   /** Further targets of `app`, not run by the scene. */
   readonly addresses?: readonly Address[]
   /** The listener is HTTPS and has these; the first is its default. */
@@ -34,7 +40,7 @@ export type SceneOptions = {
   readonly defaultAction?: unknown
 }
 
-export type Address = { readonly id: string; readonly port: number }
+export type Address = { readonly id: string; readonly port: number; readonly availabilityZone?: string | undefined }
 type Attributes = Readonly<Record<string, string>>
 
 function httpsOf(options: SceneOptions) {
@@ -84,12 +90,17 @@ export class Scene {
   /** The configuration as YAML, of which JSON is a part; `changes` outweigh what the scene began with. */
   config(changes: Partial<SceneOptions> = {}): string {
     const options = { ...this.#options, ...changes }
-    const own = this.targets.map(({ port }): Address => ({ id: '127.0.0.1', port }))
+    const zoneOf = (at: number) => options.targetZones?.[at]
+    const own = this.targets.map(({ port }, at): Address => ({ id: '127.0.0.1', port, availabilityZone: zoneOf(at) }))
+    const { shiftedZone } = options
+    const shifting: Attributes = shiftedZone === undefined ? {} : { 'zonal_shift.config.enabled': 'true' }
     return JSON.stringify({
+      zonalShifts: shiftedZone === undefined ? [] : [{ resourceIdentifier: 'web', awayFrom: shiftedZone }],
       loadBalancers: [
         {
           name: 'web',
-          attributes: options.attributes ?? {},
+          availabilityZones: options.zones?.map(zoneName => ({ zoneName })),
+          attributes: { ...shifting, ...options.attributes },
           listeners: [
             {
               ...(options.certificates === undefined ? { protocol: 'HTTP' } : httpsOf(options)),
@@ -122,9 +133,10 @@ export class Scene {
     return client
   }
 
-  /** Sends one request on a connection of its own. */
-  async ask(request: string): Promise<RawResponse> {
-    const client = await this.client()
+  /** Sends one request on a connection of its own. @param zone that it comes in by: its position */
+  async ask(request: string, zone = 0): Promise<RawResponse> {
+    const address = `127.0.0.${zone + 1}`
+    const client = await this.client(address, this.plane.portAt(address))
     await client.send(request)
     return client.readResponse(request.slice(0, request.indexOf(' ')))
   }

@@ -64,6 +64,8 @@ const implemented: readonly [
     'monitor, defensive or strictest',
   ],
   [ofLoadBalancer, 'routing.http2.enabled', ['true', 'false'], ['on'], '"true" or "false"'],
+  [ofLoadBalancer, 'load_balancing.cross_zone.enabled', ['true'], ['false'], '"true": it is always on'],
+  [ofLoadBalancer, 'zonal_shift.config.enabled', ['true', 'false'], ['on'], '"true" or "false"'],
   [ofListener, 'routing.http.response.server.enabled', ['true', 'false'], ['no'], '"true" or "false"'],
   [ofGroup, 'stickiness.enabled', ['true', 'false'], ['on'], '"true" or "false"'],
   [ofGroup, 'stickiness.type', ['lb_cookie', 'app_cookie'], ['source_ip'], 'lb_cookie or app_cookie'],
@@ -90,6 +92,41 @@ const implemented: readonly [
     'round_robin, least_outstanding_requests or weighted_random',
   ],
   [ofGroup, 'load_balancing.algorithm.anomaly_mitigation', ['off'], ['true'], 'on or off'],
+  [
+    ofGroup,
+    'load_balancing.cross_zone.enabled',
+    ['true', 'false', 'use_load_balancer_configuration'],
+    ['off'],
+    'true, false or use_load_balancer_configuration',
+  ],
+  [
+    ofGroup,
+    'target_group_health.dns_failover.minimum_healthy_targets.count',
+    ['off', '1', '1000'],
+    ['0', '16385', 'OFF', '01', '1.5', ''],
+    '"1" to "16384", or "off"',
+  ],
+  [
+    ofGroup,
+    'target_group_health.dns_failover.minimum_healthy_targets.percentage',
+    ['off', '1', '100'],
+    ['0', '101', '50%'],
+    '"1" to "100", or "off"',
+  ],
+  [
+    ofGroup,
+    'target_group_health.unhealthy_state_routing.minimum_healthy_targets.count',
+    ['1'],
+    ['off', '0', '16385'],
+    '"1" to "16384"',
+  ],
+  [
+    ofGroup,
+    'target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage',
+    ['off', '1', '100'],
+    ['0', '101'],
+    '"1" to "100", or "off"',
+  ],
   [ofGroup, 'deregistration_delay.timeout_seconds', ['0', '3600'], ['3601', '1.5'], '"0" to "3600" seconds'],
 ]
 
@@ -109,14 +146,7 @@ const onlyDefault: readonly [frame: (text: string) => string, key: string, byDef
   [ofLoadBalancer, 'health_check_logs.s3.enabled', 'false', 'true'],
   [ofLoadBalancer, 'deletion_protection.enabled', 'false', 'true'],
   [ofLoadBalancer, 'ipv6.deny_all_igw_traffic', 'false', 'true'],
-  [ofLoadBalancer, 'load_balancing.cross_zone.enabled', 'true', 'false'],
   [ofLoadBalancer, 'waf.fail_open.enabled', 'false', 'true'],
-  [ofLoadBalancer, 'zonal_shift.config.enabled', 'false', 'true'],
-  [ofGroup, 'load_balancing.cross_zone.enabled', 'use_load_balancer_configuration', 'true'],
-  [ofGroup, 'target_group_health.dns_failover.minimum_healthy_targets.count', '1', '2'],
-  [ofGroup, 'target_group_health.dns_failover.minimum_healthy_targets.percentage', 'off', '50'],
-  [ofGroup, 'target_group_health.unhealthy_state_routing.minimum_healthy_targets.count', '1', '2'],
-  [ofGroup, 'target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage', 'off', '50'],
 ]
 
 for (const [frame, key, byDefault, other] of onlyDefault) {

@@ -9,7 +9,7 @@
 
 import { z } from 'zod'
 import { Field, fieldOf } from '../../http/h1.ts'
-import { requestHeaderNameCharactersMax, stickinessSecondsMax } from '../../model/limits.ts'
+import { requestHeaderNameCharactersMax, stickinessSecondsMax, targetSlotsMax } from '../../model/limits.ts'
 import {
   defaultRequestHeaderNames,
   desyncMitigationModes,
@@ -39,10 +39,10 @@ export const LoadBalancerAttributes = shape({
   'health_check_logs.s3.prefix': only(''),
   'deletion_protection.enabled': only('false'),
   'ipv6.deny_all_igw_traffic': only('false'),
-  'load_balancing.cross_zone.enabled': only('true'),
+  'load_balancing.cross_zone.enabled': z.enum(['true'], mustBeText('"true": it is always on')).default('true'),
   'routing.http2.enabled': flag('true'),
   'waf.fail_open.enabled': only('false'),
-  'zonal_shift.config.enabled': only('false'),
+  'zonal_shift.config.enabled': flag('false'),
 })
 
 /** Of `routing.http.response.<header>.header_value`, in the service's order. */
@@ -109,6 +109,9 @@ export const ListenerAttributes = shape({
   ) as Record<HeaderNameKey, ReturnType<typeof headerName>>),
 })
 
+/** Of healthy targets, the highest ones; a quota may lower that of the count. */
+export const minimumsMax = { count: targetSlotsMax, percentage: 100 } as const
+
 export const TargetGroupAttributes = shape(
   {
     'deregistration_delay.timeout_seconds': seconds(0, 3600, '300'),
@@ -128,11 +131,18 @@ export const TargetGroupAttributes = shape(
     'slow_start.duration_seconds': seconds(30, 900, '0'),
     'load_balancing.algorithm.type': option(loadBalancingAlgorithms, 'round_robin'),
     'load_balancing.algorithm.anomaly_mitigation': option(['on', 'off'], 'off'),
-    'load_balancing.cross_zone.enabled': only('use_load_balancer_configuration'),
-    'target_group_health.dns_failover.minimum_healthy_targets.count': only('1'),
-    'target_group_health.dns_failover.minimum_healthy_targets.percentage': only('off'),
-    'target_group_health.unhealthy_state_routing.minimum_healthy_targets.count': only('1'),
-    'target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage': only('off'),
+    'load_balancing.cross_zone.enabled': option(
+      ['true', 'false', 'use_load_balancer_configuration'],
+      'use_load_balancer_configuration',
+    ),
+    'target_group_health.dns_failover.minimum_healthy_targets.count': minimum(minimumsMax.count, true, '1'),
+    'target_group_health.dns_failover.minimum_healthy_targets.percentage': minimum(minimumsMax.percentage, true, 'off'),
+    'target_group_health.unhealthy_state_routing.minimum_healthy_targets.count': minimum(minimumsMax.count, false, '1'),
+    'target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage': minimum(
+      minimumsMax.percentage,
+      true,
+      'off',
+    ),
   },
   notYet('lambda.multi_value_headers.enabled'),
 )
@@ -153,6 +163,20 @@ function seconds(from: number, to: number, byDefault: string) {
     .refine(isInRange, wording)
     .default(byDefault)
     .meta({ pattern: '^[0-9]+$', description: `${from} to ${to}${off === null ? '' : `, or ${off} for none`}` })
+}
+
+export function isMinimum(text: string, to: number): boolean {
+  return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= to
+}
+
+function minimum(to: number, canBeOff: boolean, byDefault: string) {
+  const wording = mustBeText(`"1" to "${to}"${canBeOff ? ', or "off"' : ''}`)
+  const isInRange = (text: string) => (canBeOff && text === 'off') || isMinimum(text, to)
+  return z
+    .string(wording)
+    .refine(isInRange, wording)
+    .default(byDefault)
+    .meta({ pattern: canBeOff ? '^([0-9]+|off)$' : '^[0-9]+$', description: `1 to ${to}${canBeOff ? ', or off' : ''}` })
 }
 
 function flag(byDefault: 'true' | 'false') {

@@ -3,6 +3,7 @@
 import { assertNever } from '../../base/assert.ts'
 import { canonicalAddress } from '../../base/ip-address.ts'
 import {
+  dnsDomain,
   listenerArn,
   loadBalancerArn,
   localRegion,
@@ -11,9 +12,13 @@ import {
   targetGroupArn,
 } from '../../model/arns.ts'
 import {
+  type AvailabilityZone,
+  allZones,
   type Certificate,
   type Condition,
+  defaultZone,
   type ForwardAction,
+  type HealthThreshold,
   type Listener,
   type ListenerAttributes,
   type ListenerTls,
@@ -32,11 +37,13 @@ import {
   type TrustStore,
 } from '../../model/resources.ts'
 import { defaultSslPolicy } from '../../model/ssl-policies.ts'
+import { usersOfGroups } from '../nodes.ts'
 import { offsetPort } from './address.ts'
 import { requestHeaders, responseHeaders } from './attributes.ts'
 import { canonicalCidr } from './cidr.ts'
 import { buildHealthCheck } from './health-check.ts'
 import { idOf } from './ids.ts'
+import { nodeAddress } from './node-address.ts'
 import type {
   ActionOutput,
   CertificateOutput,
@@ -59,17 +66,55 @@ export type CheckedFile = {
 }
 
 export function buildResources(files: readonly CheckedFile[], portOffset: number): Resources {
+  const described = files.flatMap(({ output, ...find }) => output.loadBalancers.map(from => ({ from, find })))
+  const zoneNames = described.flatMap(({ from }) => from.availabilityZones?.map(({ zoneName }) => zoneName) ?? [])
+  const shifts = files.flatMap(({ output }) => output.zonalShifts)
+  const loadBalancers = described.map(({ from, find }, position) => {
+    const shift = shifts.find(({ resourceIdentifier }) => resourceIdentifier === from.name)
+    const zones = {
+      availabilityZones: buildZones(from, zoneNames, position),
+      shiftedZone: shift === undefined ? null : shift.awayFrom,
+    }
+    return buildLoadBalancer(from, zones, { portOffset, ...find })
+  })
+  const users = usersOfGroups(loadBalancers)
   return {
-    loadBalancers: files.flatMap(({ output, ...find }) =>
-      output.loadBalancers.map(each => buildLoadBalancer(each, { portOffset, ...find })),
+    loadBalancers,
+    targetGroups: files.flatMap(({ output }) =>
+      output.targetGroups.map(from => buildTargetGroup(from, zoneByDefault(users.get(groupArn(from.name))))),
     ),
-    targetGroups: files.flatMap(({ output }) => output.targetGroups.map(buildTargetGroup)),
   }
+}
+
+/** Where a target is that names no zone: in the only one there is, or in none in particular. */
+function zoneByDefault(loadBalancer: LoadBalancer | undefined): string {
+  const [zone, another] = loadBalancer?.availabilityZones ?? []
+  return zone === undefined || another !== undefined ? allZones : zone.zoneName
 }
 
 type ListenerOptions = Omit<CheckedFile, 'output'> & { readonly portOffset: number }
 
-function buildLoadBalancer(from: LoadBalancerOutput, options: ListenerOptions): LoadBalancer {
+function buildZones(
+  { bind = '0.0.0.0', availabilityZones }: LoadBalancerOutput,
+  zoneNames: readonly string[],
+  position: number,
+): AvailabilityZone[] {
+  if (availabilityZones === undefined) {
+    return [{ zoneName: defaultZone, addresses: [bind].flat().map(canonicalAddress) }]
+  }
+  return availabilityZones.map(({ zoneName, loadBalancerAddresses }) => ({
+    zoneName,
+    addresses: loadBalancerAddresses?.flatMap(({ ipAddress, iPv6Address }) =>
+      [ipAddress ?? [], iPv6Address ?? []].flat().map(canonicalAddress),
+    ) ?? [nodeAddress(zoneNames, zoneName, position)!],
+  }))
+}
+
+function buildLoadBalancer(
+  from: LoadBalancerOutput,
+  zones: Pick<LoadBalancer, 'availabilityZones' | 'shiftedZone'>,
+  options: ListenerOptions,
+): LoadBalancer {
   const { name } = from
   const id = idOf('loadbalancer', name)
   // The service's DNS names carry up to ten decimal digits.
@@ -78,8 +123,8 @@ function buildLoadBalancer(from: LoadBalancerOutput, options: ListenerOptions): 
     arn: loadBalancerArn(name, id),
     name,
     id,
-    dnsName: `${name}-${digits}.${localRegion}.elb.localhost`,
-    bind: [from.bind].flat().map(canonicalAddress),
+    dnsName: `${name}-${digits}.${localRegion}.${dnsDomain}`,
+    ...zones,
     attributes: buildAttributes(from.attributes),
     listeners: from.listeners.map(each => buildListener(each, name, id, options)),
   }
@@ -234,7 +279,7 @@ function groupArn(name: string): TargetGroupArn {
   return targetGroupArn(name, idOf('targetgroup', name))
 }
 
-function buildTargetGroup(from: TargetGroupOutput): TargetGroup {
+function buildTargetGroup(from: TargetGroupOutput, zone: string): TargetGroup {
   const { name, targetType, protocol, protocolVersion, port } = from
   return {
     arn: groupArn(name),
@@ -245,7 +290,11 @@ function buildTargetGroup(from: TargetGroupOutput): TargetGroup {
     port,
     healthCheck: buildHealthCheck(from.healthCheck, protocolVersion),
     attributes: buildGroupAttributes(from.attributes),
-    targets: from.targets.map(target => ({ ip: canonicalAddress(target.id), port: target.port ?? port })),
+    targets: from.targets.map(target => ({
+      ip: canonicalAddress(target.id),
+      port: target.port ?? port,
+      availabilityZone: target.availabilityZone ?? zone,
+    })),
   }
 }
 
@@ -256,7 +305,21 @@ function buildGroupAttributes(from: TargetGroupOutput['attributes']): TargetGrou
     anomalyMitigation: from['load_balancing.algorithm.anomaly_mitigation'] === 'on',
     slowStartSeconds: Number(from['slow_start.duration_seconds']),
     stickiness: from['stickiness.enabled'] === 'true' ? buildStickiness(from) : null,
+    crossZone: from['load_balancing.cross_zone.enabled'] !== 'false',
+    routingThreshold: buildThreshold(from, 'unhealthy_state_routing'),
+    dnsThreshold: buildThreshold(from, 'dns_failover'),
   }
+}
+
+function buildThreshold(
+  from: TargetGroupOutput['attributes'],
+  of: 'unhealthy_state_routing' | 'dns_failover',
+): HealthThreshold {
+  const read = (unit: 'count' | 'percentage') => {
+    const value = from[`target_group_health.${of}.minimum_healthy_targets.${unit}`]
+    return value === 'off' ? null : Number(value)
+  }
+  return { count: read('count'), percentage: read('percentage') }
 }
 
 function buildStickiness(from: TargetGroupOutput['attributes']): Stickiness {

@@ -1,39 +1,56 @@
-/** Rules on what is bound: no two listeners on one socket. */
+/** Rules on what is bound: which listeners may meet on one socket. */
 
 import { canonicalAddress } from '../../base/ip-address.ts'
 import { bindsOverlap, offsetPort } from './address.ts'
-import { itemsOf, type LoadBalancerDraft, type Report } from './draft.ts'
+import { nodeAddresses } from './check-zones.ts'
+import { type Found, itemsOf, type ListenerDraft, type LoadBalancerDraft, type Report } from './draft.ts'
 import type { Gathered } from './gather.ts'
 import type { Place } from './source.ts'
 import { checkUnique } from './unique.ts'
 
-type Binding = { readonly port: Place; readonly bind: string }
+/** A listener on one address. */
+type Binding = {
+  readonly port: Place
+  readonly bind: string
+  /** Its position. */
+  readonly loadBalancer: number
+  readonly protocol: ListenerDraft['protocol']
+}
 
-export function checkBindings({ loadBalancers }: Gathered, portOffset: number, report: Report): void {
+export function checkBindings(all: Gathered, portOffset: number, report: Report): void {
   const bound = new Map<number, Binding[]>()
-  for (const { place, value, listeners } of loadBalancers) {
-    const binds = bindsOf(place.at('bind'), value, report)
+  for (const [position, { place, value, listeners }] of all.loadBalancers.entries()) {
+    const found =
+      'availabilityZones' in value
+        ? nodeAddresses({ place, value }, position, all, report)
+        : bindsOf(place.at('bind'), value)
+    const binds = distinct(found, report)
     const ports = listeners.map(listener => ({ place: listener.place.at('port'), value: listener.value.port }))
     checkUnique(ports, report, (port, first) => `must be unique in its load balancer: ${port} is also at ${first}`)
     const seen = new Set<number>()
-    for (const { place: at, value: port } of ports) {
+    for (const { place: at, value: listener } of listeners) {
+      const { port, protocol } = listener
       if (port === undefined || seen.has(port)) continue
       seen.add(port)
-      checkBinding(at, port, binds, portOffset, bound, report)
+      const bindings = binds.map(bind => ({ port: at.at('port'), bind, loadBalancer: position, protocol }))
+      checkBinding(at.at('port'), port, bindings, portOffset, bound, report)
     }
   }
 }
 
-/** The addresses of a load balancer, which must not cover each other. */
-function bindsOf(place: Place, value: LoadBalancerDraft, report: Report): string[] {
-  if ('bind' in value && value.bind === undefined) return []
+function bindsOf(place: Place, value: LoadBalancerDraft): Found<string>[] {
   const { bind = '0.0.0.0' } = value
-  if (typeof bind === 'string') return [canonicalAddress(bind)]
+  const found = typeof bind === 'string' ? [{ place, value: bind }] : itemsOf(place, bind)
+  return 'bind' in value && value.bind === undefined ? [] : found
+}
+
+/** The addresses of a load balancer must not cover each other. */
+function distinct(addresses: readonly Found<string>[], report: Report): string[] {
   const distinct: string[] = []
-  for (const { place: at, value } of itemsOf(place, bind)) {
+  for (const { place, value } of addresses) {
     const address = canonicalAddress(value)
     const other = distinct.find(earlier => bindsOverlap(earlier, address))
-    if (other !== undefined) report(at, `is the same socket twice: ${address} overlaps with ${other}`)
+    if (other !== undefined) report(place, `is the same socket twice: ${address} overlaps with ${other}`)
     else distinct.push(address)
   }
   return distinct
@@ -42,7 +59,7 @@ function bindsOf(place: Place, value: LoadBalancerDraft, report: Report): string
 function checkBinding(
   at: Place,
   port: number,
-  binds: readonly string[],
+  bindings: readonly Binding[],
   portOffset: number,
   bound: Map<number, Binding[]>,
   report: Report,
@@ -54,10 +71,24 @@ function checkBinding(
     return
   }
   const others = bound.get(bindPort) ?? []
-  const taken = others.find(other => binds.some(bind => bindsOverlap(bind, other.bind)))
-  if (taken !== undefined) {
-    const later = 'listeners that share an address and a port are not supported yet'
-    report(at, `${port}${moved} is already bound on ${taken.bind} by the listener at ${taken.port}; ${later}`)
+  for (const other of others) {
+    const why = bindings.map(own => whyApart(own, other)).find(reason => reason !== null)
+    if (why === undefined) continue
+    report(at, `${port}${moved} is already bound on ${other.bind} by the listener at ${other.port}${why}`)
+    break
   }
-  bound.set(bindPort, [...others, ...binds.map(bind => ({ port: at, bind }))])
+  bound.set(bindPort, [...others, ...bindings])
+}
+
+/**
+ * Load balancers may share an address and a port, where they are told apart by their DNS names.
+ *
+ * @returns why these two listeners cannot; null when they can, or do not meet
+ */
+function whyApart(own: Binding, other: Binding): string | null {
+  if (!bindsOverlap(own.bind, other.bind)) return null
+  if (own.loadBalancer === other.loadBalancer) return ''
+  if (own.bind !== other.bind) return ': give both load balancers one address, or addresses apart'
+  if (own.protocol === undefined || other.protocol === undefined || own.protocol === other.protocol) return null
+  return `, which is ${other.protocol}: load balancers that share an address and a port have one protocol there`
 }

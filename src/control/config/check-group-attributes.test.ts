@@ -7,6 +7,8 @@ const attributes = (text: string) => withGroup(`targets: [{ id: 10.0.0.1 }], att
 const algorithm = 'load_balancing.algorithm.type'
 const mitigation = 'load_balancing.algorithm.anomaly_mitigation'
 const slowStart = 'slow_start.duration_seconds'
+const dnsFailover = 'target_group_health.dns_failover.minimum_healthy_targets'
+const unhealthyRouting = 'target_group_health.unhealthy_state_routing.minimum_healthy_targets'
 const appCookie = 'stickiness.enabled: "true", stickiness.type: app_cookie'
 const cookieName = 'stickiness.app_cookie.cookie_name'
 
@@ -35,6 +37,26 @@ testRefused([
     `stickiness.enabled must be "false" with ${algorithm} "weighted_random"`,
   ],
   [
+    'stickiness where requests stay in their zone',
+    attributes('load_balancing.cross_zone.enabled: "false", stickiness.enabled: «"true"'),
+    'stickiness.enabled must be "false" with load_balancing.cross_zone.enabled "false"',
+  ],
+  [
+    'DNS failover behind unhealthy state routing, by count',
+    attributes(`${dnsFailover}.count: «"1", ${unhealthyRouting}.count: "2"`),
+    `${dnsFailover}.count must not be below ${unhealthyRouting}.count, "2", but is "1"`,
+  ],
+  [
+    'DNS failover that is behind by its default',
+    attributes(`${unhealthyRouting}.count: «"2"`),
+    `${unhealthyRouting}.count must not be above ${dnsFailover}.count, which is "1" by default, but is "2"`,
+  ],
+  [
+    'DNS failover behind unhealthy state routing, by percentage',
+    attributes(`${dnsFailover}.percentage: «"49", ${unhealthyRouting}.percentage: "50"`),
+    `${dnsFailover}.percentage must not be below ${unhealthyRouting}.percentage, "50", but is "49"`,
+  ],
+  [
     'app_cookie without a cookie',
     attributes(appCookie).replace('attributes: {', 'attributes: «{'),
     `${cookieName} is missing: stickiness by app_cookie needs the name of the cookie`,
@@ -57,6 +79,14 @@ testRefused([
 ])
 
 testAccepted([
+  [
+    'DNS failover before unhealthy state routing, or with it, or not at all',
+    attributes(
+      `${dnsFailover}.count: "off", ${unhealthyRouting}.count: "2", ` +
+        `${dnsFailover}.percentage: "50", ${unhealthyRouting}.percentage: "50"`,
+    ),
+  ],
+  ['thresholds that are off', attributes(`${dnsFailover}.percentage: "off", ${unhealthyRouting}.percentage: "50"`)],
   ['a slow start with round_robin', attributes(`${slowStart}: "30", ${algorithm}: round_robin`)],
   ['no slow start with weighted_random', attributes(`${slowStart}: "0", ${algorithm}: weighted_random`)],
   ['anomaly mitigation with weighted_random', attributes(`${mitigation}: "on", ${algorithm}: weighted_random`)],

@@ -1,7 +1,9 @@
 /** Rules on who forwards to which target group, and how many of everything there may be. */
 
+import { isMinimum, minimumsMax } from './attributes.ts'
 import { checkStickyGroups, groupsOf } from './check-forward.ts'
 import { actionsOf } from './check-listener.ts'
+import { checkTargetZones } from './check-zones.ts'
 import type { Found, ListenerDraft, Report, TargetGroupDraft } from './draft.ts'
 import type { FoundLoadBalancer, Gathered } from './gather.ts'
 import { unknownName } from './nearest.ts'
@@ -23,6 +25,7 @@ export function checkReferences(all: Gathered, report: Report, warn: Report): vo
         report(at, unknownName('target group', name, names))
         continue
       }
+      if (!used.has(group)) checkTargetZones(group, loadBalancer.value, report, warn)
       used.add(group)
       const user = users.get(name)
       if (user === undefined) users.set(name, { at, loadBalancer: loadBalancer.place })
@@ -36,6 +39,7 @@ export function checkReferences(all: Gathered, report: Report, warn: Report): vo
   }
   for (const { place, value } of all.targetGroups) {
     checkQuota(place.at('targets'), value.targets?.length ?? 0, 'targetsPerTargetGroup', all.quotas, report)
+    checkMinimums({ place, value }, all.quotas.targetsPerTargetGroup, report)
     if (value.name === undefined) continue
     if (!users.has(value.name)) warn(place.at('name'), `"${value.name}" is not used: no listener forwards to it`)
     else if ((value.targets ?? []).length === 0) {
@@ -55,6 +59,19 @@ function checkProtocolVersions(
     const version = groups.get(name)?.value.protocolVersion
     if (version !== 'HTTP2' && version !== 'GRPC') continue
     report(place, `has the protocol version ${version}, which needs an HTTPS listener: "${name}"`)
+  }
+}
+
+/** No target group can have as many healthy targets. */
+function checkMinimums({ place, value }: Found<TargetGroupDraft>, quota: number, report: Report): void {
+  for (const action of ['dns_failover', 'unhealthy_state_routing'] as const) {
+    const key = `target_group_health.${action}.minimum_healthy_targets.count` as const
+    const count = value.attributes?.[key] ?? ''
+    if (!isMinimum(count, minimumsMax.count) || Number(count) <= quota) continue
+    report(
+      place.at('attributes', key),
+      `"${count}" is above the quota of ${quota} (quotas.targetsPerTargetGroup raises it)`,
+    )
   }
 }
 

@@ -3,34 +3,41 @@
  * which every value may be missing; what is missing has been reported already.
  */
 
-import { loadBalancerSlotsMax, targetSlotsMax } from '../../model/limits.ts'
+import { nodeSlotsMax, targetSlotsMax } from '../../model/limits.ts'
 import type { Certificates } from './certificates.ts'
 import { checkBindings } from './check-bindings.ts'
-import { checkListener } from './check-listener.ts'
+import { groupsOf } from './check-forward.ts'
+import { actionsOf, checkListener } from './check-listener.ts'
 import { checkMutualAuthentication } from './check-mutual-authentication.ts'
 import { checkReferences } from './check-references.ts'
 import { checkTargetGroup } from './check-target-group.ts'
+import { checkZonalShifts, checkZones } from './check-zones.ts'
 import type { FileDraft, Found, Report } from './draft.ts'
 import { type Gathered, gather } from './gather.ts'
 import type { TrustStores } from './trust-stores.ts'
 import { checkUnique } from './unique.ts'
+
+/** What is not in the files. */
+export type Machine = { readonly portOffset: number; readonly platform: NodeJS.Platform }
 
 /** What keeps what is read from PEM. */
 export type PemStores = { readonly certificates: Certificates; readonly trustStores: TrustStores }
 
 export function checkDrafts(
   files: readonly Found<FileDraft>[],
-  portOffset: number,
+  { portOffset, platform }: Machine,
   { certificates, trustStores }: PemStores,
   report: Report,
   warn: Report,
 ): void {
   checkSettings(files, report)
-  const all = gather(files)
+  const all = gather(files, platform)
   for (const group of all.targetGroups) checkTargetGroup(group, all.healthCheckIntervalSecondsMin, report, warn)
   for (const listener of all.loadBalancers.flatMap(({ listeners }) => listeners)) {
     checkListener(listener, certificates, report, warn)
   }
+  for (const loadBalancer of all.loadBalancers) checkZones(loadBalancer, report)
+  checkZonalShifts(all, report)
   checkNames('load balancer', all.loadBalancers, report)
   checkNames('target group', all.targetGroups, report)
   checkNames('trust store', all.trustStores, report)
@@ -57,15 +64,24 @@ function checkNames(kind: string, named: readonly Found<{ name?: string | undefi
   checkUnique(names, report, (name, first) => `must be unique: a ${kind} "${name}" is also at ${first}`)
 }
 
-/** Rows of shared memory; unlike quotas, they cannot be raised. */
+/** Rows of shared memory; unlike quotas, they cannot be raised. Each zone of a load balancer has rows of its own. */
 function checkSlots({ loadBalancers, targetGroups }: Gathered, report: Report): void {
-  const beyond = loadBalancers[loadBalancerSlotsMax]
-  if (beyond !== undefined) report(beyond.place, `is one too many: at most ${loadBalancerSlotsMax} load balancers`)
+  const zones = new Map<string, number>()
+  let nodes = 0
+  for (const { place, value, listeners } of loadBalancers) {
+    const count = value.availabilityZones?.length ?? 1
+    for (const name of listeners.flatMap(actionsOf).flatMap(groupsOf)) zones.set(name.value, count)
+    nodes += count
+    if (nodes <= nodeSlotsMax) continue
+    report(place, `makes ${nodes} zones of load balancers in all; at most ${nodeSlotsMax} are possible`)
+    return
+  }
   let targets = 0
   for (const { place, value } of targetGroups) {
-    targets += value.targets?.length ?? 0
+    targets += (value.targets?.length ?? 0) * (zones.get(value.name ?? '') ?? 1)
     if (targets <= targetSlotsMax) continue
-    report(place.at('targets'), `makes ${targets} targets in all; at most ${targetSlotsMax} are possible`)
+    const each = zones.size > 0 ? ', each counted in every zone of its load balancer' : ''
+    report(place.at('targets'), `makes ${targets} targets in all${each}; at most ${targetSlotsMax} are possible`)
     return
   }
 }

@@ -25,6 +25,7 @@ export type ActionDraft = Item<ListenerDraft['defaultActions']>
 export type ForwardDraft = Extract<ActionDraft, { readonly type?: 'forward' | undefined }>
 export type RedirectDraft = Extract<ActionDraft, { readonly type?: 'redirect' | undefined }>
 export type FixedResponseDraft = Extract<ActionDraft, { readonly type?: 'fixed-response' | undefined }>
+export type ZonalShiftDraft = Item<FileDraft['zonalShifts']>
 export type TargetGroupDraft = Item<FileDraft['targetGroups']>
 export type TrustStoreDraft = Item<FileDraft['trustStores']>
 export type RevocationListDraft = Item<TrustStoreDraft['revocationLists']>

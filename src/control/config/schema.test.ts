@@ -42,12 +42,12 @@ testRefused([
   [
     'a misspelt key, with the one meant and those allowed',
     withLoadBalancer('«listener: []'),
-    'unknown key "listener": did you mean "listeners"? (allowed: name, bind, attributes, listeners)',
+    'unknown key "listener": did you mean "listeners"? (allowed: name, bind, availabilityZones, attributes, listeners)',
   ],
   [
     'a key that nothing resembles, with those allowed',
     withLoadBalancer('«frontends: []'),
-    'unknown key "frontends"; allowed: name, bind, attributes, listeners',
+    'unknown key "frontends"; allowed: name, bind, availabilityZones, attributes, listeners',
   ],
   [
     'an API key in its own letter case',
@@ -347,11 +347,6 @@ testRefused([
     'a target by name',
     withGroup('targets: [{ id: «localhost }]'),
     'id must be an IPv4 or IPv6 address, not "localhost"',
-  ],
-  [
-    'a target in a zone',
-    withGroup('targets: [{ id: 10.0.0.1, «availabilityZone: all }]'),
-    'availabilityZone is not supported yet',
   ],
 ])
 

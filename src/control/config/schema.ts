@@ -5,9 +5,10 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Operations.html
  */
 
+import { isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { targetSlotsMax } from '../../model/limits.ts'
-import { mutualAuthenticationModes, protocolVersions } from '../../model/resources.ts'
+import { allZones, mutualAuthenticationModes, protocolVersions } from '../../model/resources.ts'
 import { Actions } from './action.ts'
 import { ListenerAttributes, LoadBalancerAttributes, TargetGroupAttributes } from './attributes.ts'
 import { Condition } from './condition.ts'
@@ -76,33 +77,65 @@ const Listener = shape(
   notYet('tags'),
 )
 
+const zonePattern = '[A-Za-z0-9][A-Za-z0-9-]{0,63}'
+const zoneNameWording = must('the name of a zone, such as us-east-1a')
+const zoneName = z.string(zoneNameWording).regex(new RegExp(`^(?!${allZones}$)${zonePattern}$`), zoneNameWording)
+
+const ipv4Wording = must('an IPv4 address')
+const ipv6Wording = must('an IPv6 address')
+const LoadBalancerAddress = shape(
+  {
+    ipAddress: z.string(ipv4Wording).refine(isIPv4, ipv4Wording).optional(),
+    iPv6Address: address.refine(isIPv6, ipv6Wording).optional(),
+  },
+  notYet('allocationId', 'privateIPv4Address'),
+)
+
+const AvailabilityZone = shape(
+  {
+    zoneName,
+    loadBalancerAddresses: listOf(LoadBalancerAddress, 'addresses')
+      .min(1, 'must hold at least one address')
+      .optional()
+      .meta({ description: 'Addresses of this machine. On Linux there are loopback ones of their own by default.' }),
+  },
+  notYet('subnetId', 'outpostId', 'sourceNatIpv6Prefixes'),
+)
+
 const loadBalancerNameWording = must(`${nameWording}, and not start with internal-`)
 const LoadBalancer = shape(
   {
     name: z.string(loadBalancerNameWording).regex(new RegExp(`^(?!internal-)${namePattern}$`), loadBalancerNameWording),
     bind: z
       .union([address, listOf(address, 'addresses').min(1, 'must hold at least one address')], addressWording)
-      .default('0.0.0.0')
-      .meta({ description: 'Addresses of this machine that the listeners bind.' }),
+      .optional()
+      .meta({ description: 'Addresses of this machine that the listeners bind, by default 0.0.0.0: all in one zone.' }),
+    availabilityZones: listOf(AvailabilityZone, 'zones')
+      .min(1, 'must hold at least one zone')
+      .optional()
+      .meta({ description: 'The zones that have a node of the load balancer, each with addresses of its own.' }),
     attributes: LoadBalancerAttributes.prefault({}),
     listeners: listOf(Listener, 'listeners').default([]),
   },
   new Map([
-    ...notYet('scheme', 'type', 'ipAddressType', 'subnets', 'subnetMappings', 'securityGroups', 'tags', 'zones'),
+    ...notYet('scheme', 'type', 'ipAddressType', 'subnets', 'subnetMappings', 'securityGroups', 'tags'),
     ['dnsName', 'follows from the name and cannot be set'],
   ]),
 )
 
 // --- Target groups ---
 
-const Target = shape(
-  {
-    // Any address will do, loopback and public ones too, where the service wants one of the VPC or a private range.
-    id: address.meta({ description: 'IPv4 or IPv6 address' }),
-    port: port.optional().meta({ description: "The target group's port unless given." }),
-  },
-  notYet('availabilityZone'),
-)
+const targetZoneWording = must(`the name of a zone, such as us-east-1a, or ${allZones}`)
+const Target = shape({
+  // Any address will do, loopback and public ones too, where the service wants one of the VPC or a private range.
+  id: address.meta({ description: 'IPv4 or IPv6 address' }),
+  port: port.optional().meta({ description: "The target group's port unless given." }),
+  availabilityZone: z
+    .string(targetZoneWording)
+    .regex(new RegExp(`^${zonePattern}$`), targetZoneWording)
+    .optional()
+    .meta({ description: 'The only zone of the load balancer, or all of several, unless given.' }),
+})
 
 const TargetGroup = shape(
   {
@@ -141,6 +174,20 @@ const TrustStore = shape(
     ),
     ['revocationContents', 'is revocationLists here, each with its revocationContent'],
     ...notYet('tags'),
+  ]),
+)
+
+// --- Zonal shifts ---
+
+const resourceWording = must('the name of a load balancer')
+const ZonalShift = shape(
+  {
+    resourceIdentifier: z.string(resourceWording).meta({ description: 'The name of a load balancer.' }),
+    awayFrom: zoneName.meta({ description: 'The name of one of its zones.' }),
+  },
+  new Map([
+    ['expiresIn', 'has no beginning in a file: a shift lasts for as long as it is there'],
+    ['comment', 'is what comments of the file are for'],
   ]),
 )
 
@@ -224,6 +271,9 @@ export const ConfigFile = shape({
   loadBalancers: listOf(LoadBalancer, 'load balancers').default([]),
   targetGroups: listOf(TargetGroup, 'target groups').default([]),
   trustStores: listOf(TrustStore, 'trust stores').default([]),
+  zonalShifts: listOf(ZonalShift, 'zonal shifts')
+    .default([])
+    .meta({ description: 'Move traffic away from a zone, of load balancers with zonal_shift.config.enabled.' }),
   quotas: Quotas.prefault({}),
   lab: Lab.prefault({}),
 })

@@ -4,7 +4,7 @@ import { assert } from '../../base/assert.ts'
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { TargetGroupArn } from '../../model/arns.ts'
 import { notRegistered, type RestingHealth, type TargetHealth } from '../../model/health.ts'
-import type { HealthCheck, ProtocolVersion, Target } from '../../model/resources.ts'
+import type { HealthCheck, ProtocolVersion } from '../../model/resources.ts'
 import type { SnapshotTarget } from '../../model/snapshot.ts'
 import type { SslPolicy } from '../../model/ssl-policies.ts'
 import { TargetStateCode, type TargetStates } from '../../model/target-states.ts'
@@ -33,12 +33,22 @@ export type CheckingOn = Extract<Checking, { readonly isOn: true }>
 /** A load balancer's presence in a zone. */
 export type CheckingNode = Omit<LogSource, 'kind'>
 
-export type GroupId = { readonly arn: TargetGroupArn; readonly name: string }
+/** A target group as one node has it: each node checks all targets, and has a view of its own of their health. */
+export type GroupId = {
+  readonly arn: TargetGroupArn
+  readonly name: string
+  /** The node's slot; null where no node has the group, or the targets no more. */
+  readonly node: number | null
+}
+
+export const groupKey = ({ arn, node }: GroupId): string => `${node} ${arn}`
+
+export type CheckedTarget = Pick<SnapshotTarget, 'ip' | 'port'>
 
 export type HealthChange = {
   readonly slot: number
   readonly group: GroupId
-  readonly target: Target
+  readonly target: CheckedTarget
   readonly from: TargetHealth
   readonly to: TargetHealth
   /** Wall time. */
@@ -51,7 +61,7 @@ export type ProbeReport = {
   readonly slot: number
   readonly node: CheckingNode
   readonly group: GroupId
-  readonly target: Target
+  readonly target: CheckedTarget
   /** How it was asked, where it went included, which is another port than the target's if the health check has one. */
   readonly request: ProbeRequest
   readonly outcome: ProbeOutcome
@@ -67,8 +77,8 @@ export type CheckSurroundings = {
   readonly onProbe: (report: ProbeReport) => void
   /** From 0 up to 1. */
   readonly random: () => number
-  /** Whether some target is healthy and not in slow start, of those with this `peersKey`. */
-  readonly hasPeerAtFullShare: (key: string) => boolean
+  /** Whether some target of the group is healthy and not in slow start. */
+  readonly hasPeerAtFullShare: (group: GroupId) => boolean
 }
 
 /** Changes remembered per target; older ones are forgotten. */
@@ -88,7 +98,7 @@ const sharedMomentsMs = 25
 export class TargetCheck {
   readonly slot: number
   readonly group: GroupId
-  readonly target: Target
+  readonly target: CheckedTarget
   health: TargetHealth = notRegistered
   lastProbe: ProbeOutcome | null = null
   readonly history: HealthChange[] = []
@@ -106,7 +116,7 @@ export class TargetCheck {
     this.#around = around
     this.#slowStart = new SlowStart(around.clock, around.states, target.slot)
     this.slot = target.slot
-    this.group = { arn: group.arn, name: group.name }
+    this.group = { arn: group.arn, name: group.name, node: group.node }
     this.target = { ip: target.ip, port: target.port }
   }
 
@@ -232,18 +242,13 @@ export class TargetCheck {
   #startSlowly(from: TargetHealth, to: TargetHealth): void {
     this.#slowStart.end()
     if (to.state !== 'healthy' || this.#checking === null) return
-    const { node, slowStartSeconds } = this.#checking
+    const { slowStartSeconds } = this.#checking
     if (slowStartSeconds === 0 || (from.state === 'initial' && this.#isFounder)) return
-    if (this.#around.hasPeerAtFullShare(peersKey(node, this.group.arn))) this.#slowStart.begin(slowStartSeconds)
+    if (this.#around.hasPeerAtFullShare(this.group)) this.#slowStart.begin(slowStartSeconds)
   }
 }
 
-/** Names what one node checks for one group. */
-export function peersKey({ loadBalancerId, nodeIp }: CheckingNode, group: TargetGroupArn): string {
-  return `${loadBalancerId} ${nodeIp} ${group}`
-}
-
-function requestOf(target: Target, { healthCheck, protocolVersion, backendPolicy }: CheckingOn): ProbeRequest {
+function requestOf(target: CheckedTarget, { healthCheck, protocolVersion, backendPolicy }: CheckingOn): ProbeRequest {
   const { protocol, port, path, timeoutSeconds, matcher } = healthCheck
   return {
     ip: target.ip,

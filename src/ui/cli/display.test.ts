@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../base/clock.ts'
 import type { FaultStatus, Status, TargetStatus } from '../../control/status.ts'
+import { noOverride } from '../../model/health.ts'
 import { Display } from './display.ts'
 
 type Changing = { exchanges: number; targets: TargetStatus[]; faults: FaultStatus[] }
@@ -10,6 +11,9 @@ function target(port: number, state: TargetStatus['state'], reason: string | nul
   const description = reason === null ? null : 'for a reason'
   return {
     id: '127.0.0.1',
+    availabilityZone: 'us-east-1a',
+    administrativeOverride: noOverride,
+    nodes: [],
     port,
     state,
     reason,
@@ -65,12 +69,13 @@ function start(columns: number | null) {
         arn: 'web',
         dnsName: '',
         listeners: [],
+        availabilityZones: [],
         activeConnections: 0,
         exchanges: now.exchanges,
         counters: {},
       },
     ],
-    targetGroups: [{ name: 'app', arn: 'app', targets: now.targets }],
+    targetGroups: [{ name: 'app', arn: 'app', availabilityZones: [], targets: now.targets }],
     faults: now.faults,
   })
   const display = new Display({ clock, stream, status })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CheckStatus, FaultStatus, HealthEvent, Status, TargetStatus } from '../../control/status.ts'
+import type { CheckStatus, FaultStatus, HealthEvent, Status, TargetStatus, ZoneStatus } from '../../control/status.ts'
+import { noOverride, zonalShiftActive } from '../../model/health.ts'
 import { colorStyle, faultLine, historyLines, plainStyle, statusLines, styleFor, targetLine } from './status-text.ts'
 
 const passed: CheckStatus = {
@@ -28,6 +29,9 @@ const failed: CheckStatus = {
 const healthy: TargetStatus = {
   id: '127.0.0.1',
   port: 3001,
+  availabilityZone: 'us-east-1a',
+  administrativeOverride: noOverride,
+  nodes: [],
   state: 'healthy',
   reason: null,
   description: null,
@@ -57,6 +61,16 @@ const fault: FaultStatus = {
   traceId: null,
 }
 
+const zone: ZoneStatus = {
+  zoneName: 'us-east-1a',
+  addresses: ['127.31.1.1'],
+  isInDns: true,
+  isShifted: false,
+  activeConnections: 3,
+  exchanges: 60,
+  counters: {},
+}
+
 function statusOf(more: Partial<Status> = {}): Status {
   return {
     version: '1.2.3',
@@ -74,12 +88,13 @@ function statusOf(more: Partial<Status> = {}): Status {
           { protocol: 'HTTP', port: 80, addresses: ['0.0.0.0:8080', '[::]:8080'], rules: 0 },
           { protocol: 'HTTP', port: 81, addresses: ['0.0.0.0:81'], rules: 0 },
         ],
+        availabilityZones: [zone],
         activeConnections: 4,
         exchanges: 100,
         counters: {},
       },
     ],
-    targetGroups: [{ name: 'app', arn: 'arn:app', targets: [healthy] }],
+    targetGroups: [{ name: 'app', arn: 'arn:app', availabilityZones: [], targets: [healthy] }],
     faults: [],
     ...more,
   }
@@ -93,6 +108,35 @@ test('a load balancer is one line, each target one below its group', () => {
   ])
 })
 
+test('the zones of a load balancer are shown when there are several', () => {
+  const b: ZoneStatus = { ...zone, zoneName: 'us-east-1b', addresses: ['127.31.2.1', '::2'], isInDns: false }
+  const c: ZoneStatus = { ...zone, zoneName: 'us-east-1c', addresses: ['127.31.3.1'], isInDns: false, isShifted: true }
+  const [web] = statusOf().loadBalancers
+  const status = statusOf({ loadBalancers: [{ ...web!, availabilityZones: [zone, b, c] }] })
+  assert.deepEqual(statusLines(status, plainStyle).slice(1, 4), [
+    '  us-east-1a 127.31.1.1  60 requests, 3 connections',
+    '  us-east-1b 127.31.2.1, ::2  60 requests, 3 connections  not in DNS: too few healthy targets',
+    '  us-east-1c 127.31.3.1  60 requests, 3 connections  not in DNS: zonal shift',
+  ])
+})
+
+test('a target that nodes disagree about is shown as both see it', () => {
+  const { id, port, availabilityZone, administrativeOverride, nodes, ...view } = healthy
+  const seen = [
+    { ...view, zoneName: 'us-east-1a' },
+    { ...view, zoneName: 'us-east-1b', state: 'unhealthy' as const },
+  ]
+  const line = targetLine({ ...unhealthy, nodes: seen }, plainStyle)
+  assert.match(line, /unhealthy Target\.Timeout: Request timed out \(no answer in 2 s\) \(healthy to us-east-1a\)/)
+})
+
+test('a target that a zonal shift leaves out says so', () => {
+  assert.match(
+    targetLine({ ...healthy, administrativeOverride: zonalShiftActive }, plainStyle),
+    / healthy AdministrativeOverride\.ZonalShiftActive: Zonal shift is active in target Availability Zone /,
+  )
+})
+
 test('the rate is shown where it is known, small ones with a fraction', () => {
   const first = (rate: number) => statusLines(statusOf(), plainStyle, new Map([['arn:web', rate]]))[0]!
   assert.match(first(0.25), / {2}0\.3 requests\/s, 100 requests, 4 connections$/)
@@ -100,7 +144,10 @@ test('the rate is shown where it is known, small ones with a fraction', () => {
 })
 
 test('a group without targets says what that means', () => {
-  const lines = statusLines(statusOf({ targetGroups: [{ name: 'app', arn: 'a', targets: [] }] }), plainStyle)
+  const lines = statusLines(
+    statusOf({ targetGroups: [{ name: 'app', arn: 'a', availabilityZones: [], targets: [] }] }),
+    plainStyle,
+  )
   assert.equal(lines.at(-1), '  no targets are registered: requests get 503')
 })
 
@@ -134,11 +181,32 @@ test('the history tells the changes of all targets in the order of time', () => 
     history: [event('05', { check: null }), event('07', { to: 'unhealthy', reason, description, check: failed })],
   }
   const second = { ...healthy, port: 3002, history: [event('06', {})] }
-  const status = statusOf({ targetGroups: [{ name: 'app', arn: 'arn:app', targets: [first, second, healthy] }] })
+  const status = statusOf({
+    targetGroups: [{ name: 'app', arn: 'arn:app', availabilityZones: [], targets: [first, second, healthy] }],
+  })
   assert.deepEqual(historyLines(status, plainStyle), [
     '2026-01-02 03:04:05 app 127.0.0.1:3001 initial → healthy',
     '2026-01-02 03:04:06 app 127.0.0.1:3002 initial → healthy (answered 200)',
     '2026-01-02 03:04:07 app 127.0.0.1:3001 initial → unhealthy Target.Timeout: Request timed out (no answer in 2 s)',
+  ])
+})
+
+test('where several nodes look at a target, the history says which of them saw what', () => {
+  const { id, port, availabilityZone, administrativeOverride, nodes, ...view } = healthy
+  const event = (second: number): HealthEvent => ({
+    at: `2026-01-02T03:04:0${second}.000Z`,
+    from: 'initial',
+    to: 'healthy',
+    reason: null,
+    description: null,
+    check: null,
+  })
+  const seen = [6, 5].map((second, i) => ({ ...view, zoneName: `us-east-1${'ab'[i]}`, history: [event(second)] }))
+  const target = { ...healthy, nodes: seen, history: [event(5), event(6)] }
+  const status = statusOf({ targetGroups: [{ name: 'app', arn: 'arn:app', availabilityZones: [], targets: [target] }] })
+  assert.deepEqual(historyLines(status, plainStyle), [
+    '2026-01-02 03:04:05 app 127.0.0.1:3001 to us-east-1b initial → healthy',
+    '2026-01-02 03:04:06 app 127.0.0.1:3001 to us-east-1a initial → healthy',
   ])
 })
 

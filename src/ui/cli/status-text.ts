@@ -7,6 +7,9 @@ import type {
   LoadBalancerStatus,
   Status,
   TargetStatus,
+  TargetView,
+  Traffic,
+  ZoneStatus,
 } from '../../control/status.ts'
 
 export type Style = {
@@ -34,7 +37,11 @@ export function statusLines(
   faultsMax = 5,
 ): string[] {
   const lines: string[] = []
-  for (const loadBalancer of status.loadBalancers) lines.push(loadBalancerLine(loadBalancer, style, rates))
+  for (const loadBalancer of status.loadBalancers) {
+    lines.push(loadBalancerLine(loadBalancer, style, rates))
+    const zones = loadBalancer.availabilityZones
+    if (zones.length > 1) for (const zone of zones) lines.push(`  ${zoneLine(zone, style)}`)
+  }
   for (const group of status.targetGroups) {
     lines.push(`${style.strong(group.name)} ${style.dim('target group')}`)
     if (group.targets.length === 0) lines.push('  no targets are registered: requests get 503')
@@ -49,12 +56,28 @@ export function statusLines(
 function loadBalancerLine(loadBalancer: LoadBalancerStatus, style: Style, rates: ReadonlyMap<string, number>): string {
   const listeners = loadBalancer.listeners.map(l => `${l.protocol} ${l.addresses.join(', ')}`).join('; ')
   const rate = rates.get(loadBalancer.arn)
-  const parts = [
-    ...(rate === undefined ? [] : [`${rate.toFixed(rate < 10 ? 1 : 0)} requests/s`]),
-    `${loadBalancer.exchanges} requests`,
-    `${loadBalancer.activeConnections} connections`,
-  ]
-  return `${style.strong(loadBalancer.name)} ${style.dim(listeners)}  ${parts.join(', ')}`
+  const shown = rate === undefined ? '' : `${rate.toFixed(rate < 10 ? 1 : 0)} requests/s, `
+  return `${style.strong(loadBalancer.name)} ${style.dim(listeners)}  ${shown}${trafficText(loadBalancer)}`
+}
+
+function zoneLine(zone: ZoneStatus, style: Style): string {
+  const why = zone.isShifted ? 'zonal shift' : 'too few healthy targets'
+  const inDns = zone.isInDns ? '' : `  ${style.bad(`not in DNS: ${why}`)}`
+  return `${zone.zoneName} ${style.dim(zone.addresses.join(', '))}  ${trafficText(zone)}${inDns}`
+}
+
+function trafficText({ exchanges, activeConnections }: Traffic): string {
+  return `${exchanges} requests, ${activeConnections} connections`
+}
+
+/** What the nodes in other zones make of it, where that is something else. */
+function dissentText({ nodes, state }: TargetStatus): string {
+  const others = nodes.filter(node => node.state !== state)
+  return others.map(node => ` (${node.state} to ${node.zoneName})`).join('')
+}
+
+function overrideText({ administrativeOverride: { state, reason, description } }: TargetStatus, style: Style): string {
+  return state === 'no_override' ? '' : ` ${style.bad(`${reason}: ${description}`)}`
 }
 
 /** Why a target gets less than its share of the requests. */
@@ -69,7 +92,7 @@ export function targetLine(target: TargetStatus, style: Style): string {
   const why = target.reason === null ? '' : ` ${target.reason}: ${target.description}`
   const seen =
     target.state === 'unhealthy' && target.lastCheck !== null ? style.dim(` (${seenText(target.lastCheck)})`) : ''
-  return `${addressOf(target).padEnd(21)} ${state}${why}${seen}${shareText(target, style)}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
+  return `${addressOf(target).padEnd(21)} ${state}${why}${seen}${dissentText(target)}${overrideText(target, style)}${shareText(target, style)}  ${style.dim(`${target.requests} requests, ${target.requestsInFlight} in flight`)}`
 }
 
 function addressOf({ id, port }: TargetStatus): string {
@@ -92,10 +115,20 @@ function seenText({ detail, bodyStart }: CheckStatus): string {
 /** What the targets went through, oldest first. */
 export function historyLines({ targetGroups }: Status, style: Style): string[] {
   const events = targetGroups.flatMap(({ name, targets }) =>
-    targets.flatMap(target => (target.history ?? []).map(event => ({ event, who: `${name} ${addressOf(target)}` }))),
+    targets.flatMap(target =>
+      viewsOf(target).flatMap(({ by, history = [] }) =>
+        history.map(event => ({ event, who: `${name} ${addressOf(target)}${by}` })),
+      ),
+    ),
   )
   events.sort((one, other) => (one.event.at < other.event.at ? -1 : one.event.at > other.event.at ? 1 : 0))
   return events.map(({ event, who }) => eventLine(event, who, style))
+}
+
+/** Where several nodes look at a target, each tells what it saw. */
+function viewsOf(target: TargetStatus): readonly (TargetView & { readonly by: string })[] {
+  const { nodes } = target
+  return nodes.length > 1 ? nodes.map(node => ({ ...node, by: ` to ${node.zoneName}` })) : [{ ...target, by: '' }]
 }
 
 function eventLine({ at, from, to, reason, description, check }: HealthEvent, who: string, style: Style): string {
