@@ -5,9 +5,9 @@ import { type Children, Core, exitedWithin, lastWords } from './children.ts'
 import type { LoadCase } from './targets.ts'
 import type { WrkFigures } from './wrk.ts'
 
-/** As many requests at a time as over HTTP/1.1. */
-const connections = 8
-const streamsPerConnection = 8
+/** As many requests at a time as over HTTP/1.1, on enough connections that none has had its 10,000 before a measurement ends. */
+const connections = 16
+const streamsPerConnection = 4
 const patienceMs = 15_000
 
 /** Answers of 400 and above, and whatever h2load calls failed, count as `status`. */

@@ -8,6 +8,8 @@ import type { Connection } from './connection.ts'
 
 /** Memory for what comes next, where the socket keeps what it was sent. */
 const outBytes = 4 * 1024
+/** What a large body needed is not kept by a connection that may be idle from now on: there can be many. */
+const keptBytesMax = 16 * 1024
 
 export class TurnOutput {
   readonly #connection: Connection
@@ -41,7 +43,8 @@ export class TurnOutput {
     const size = out.length
     if (size === 0) return
     out.length = 0
-    if (!this.#connection.send(out.bytes, 0, size)) out.bytes = Buffer.allocUnsafeSlow(outBytes)
+    const isOurs = this.#connection.send(out.bytes, 0, size)
+    if (!isOurs || out.bytes.length > keptBytesMax) out.bytes = Buffer.allocUnsafeSlow(outBytes)
   }
 }
 

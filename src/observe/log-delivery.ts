@@ -1,5 +1,5 @@
 /**
- * Delivers logs, in the main thread: gathers what the workers left in the spool for one node and interval, and
+ * Delivers logs, in the main thread and a thread beside it that compresses: gathers what the workers left in the spool for one node and interval, and
  * puts it under the service's own key, gzipped. Whatever moment the process dies at, a line is in the spool or in a
  * delivered file, for a while in both. An interval without a line delivers nothing (assumed).
  *
@@ -8,13 +8,11 @@
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
  */
 
-import { once } from 'node:events'
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { createGzip } from 'node:zlib'
-import { assert } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
+import { Compressor, type Piece } from './log-delivery/compress.ts'
 import {
   type LogKind,
   liveLogBytesMax,
@@ -34,21 +32,15 @@ import {
 /** How often the spool is looked through. Reading one small folder costs next to nothing. */
 export const deliveryPassMs = 5_000
 const temporarySuffix = '.log.gz.tmp'
-/** What is compressed in one go, a third of a millisecond. */
+/** What is read at once, in search of the last line. */
 const pieceBytes = 128 * 1024
-/**
- * The pause behind each piece, divided by the number of objects that wait. On a core that is busy with traffic, 64 MB
- * at a stretch showed as a p99 of 12 ms instead of 3 ms; this way it takes a twentieth of a core, as fast as one busy
- * worker logs, and more when several do.
- */
+/** The pause behind each piece of a file that is removed. */
 const pauseMs = 6
 /**
  * What is cut off a file in one go when it is removed. The kernel frees its pages without letting go of the core: 64 MB
  * at a stretch stopped the traffic there for 12 ms.
  */
 const removedPieceBytes = 2 * 1024 * 1024
-/** Nearly twice as fast as the default on access logs, for 4 % more bytes: processor time belongs to the traffic. */
-const gzipOptions = { level: 2, memLevel: 9 }
 const lineEnd = 0x0a
 
 export type LogDeliveryOptions = {
@@ -71,7 +63,7 @@ export class LogDelivery {
   readonly #delivered = new Set<string>()
   #timer: Timer | null = null
   #isClosed = false
-  #pauseMs = pauseMs
+  readonly #compressor = new Compressor()
   /** The passes so far, one after the other. */
   #passes: Promise<void> = Promise.resolve()
 
@@ -104,6 +96,7 @@ export class LogDelivery {
     this.#isClosed = true
     this.#timer?.cancel()
     await this.#startPass(this.#token)
+    await this.#compressor.close()
   }
 
   #startTimer(): void {
@@ -158,9 +151,7 @@ export class LogDelivery {
     const names = (await readdir(spoolFolder(this.#folder)).catch(ignoreMissing)) ?? []
     const files = names.map(parseSpoolName).filter(file => file !== null)
     const errors: unknown[] = []
-    const groups = groupsDue(files, this.#epochMs(), closedToken)
-    this.#pauseMs = Math.max(1, pauseMs / groups.length)
-    for (const group of groups) {
+    for (const group of groupsDue(files, this.#epochMs(), closedToken)) {
       await this.#deliver(group).catch(error => errors.push(error)) // one that fails does not hold up the others
     }
     if (errors.length > 0) throw errors[0]
@@ -189,56 +180,13 @@ export class LogDelivery {
     // In the spool, whose leftovers are removed at start, and on the same file system as the folder it moves to.
     const temporary = join(spoolFolder(this.#folder), `${randomName()}${temporarySuffix}`)
     try {
-      const file = await open(temporary, 'wx')
-      try {
-        await this.#compress(pieces, file)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
+      await this.#compressor.compress({ pieces, to: temporary, isUrgent: this.#isClosed })
       await mkdir(dirname(object), { recursive: true })
       await rename(temporary, object)
     } catch (error) {
       await rm(temporary, { force: true })
       throw error
     }
-  }
-
-  /**
-   * Always through the same buffer: with a stream's fresh ones, 64 MB of logs meant collecting garbage several times,
-   * on every thread of the process.
-   */
-  async #compress(pieces: readonly Piece[], to: FileHandle): Promise<void> {
-    const buffer = Buffer.allocUnsafeSlow(pieceBytes)
-    const gzip = createGzip(gzipOptions)
-    let compressed: Buffer[] = []
-    gzip.on('data', chunk => compressed.push(chunk))
-    gzip.on('error', () => {}) // whoever waits for the write has it
-    const writeOut = async (): Promise<void> => {
-      const chunks = compressed
-      compressed = []
-      for (const chunk of chunks) await to.appendFile(chunk)
-    }
-    for (const { path, bytes } of pieces) {
-      const from = await open(path)
-      try {
-        for (let at = 0; at < bytes; ) {
-          const { bytesRead } = await from.read(buffer, 0, Math.min(pieceBytes, bytes - at), at)
-          assert(bytesRead > 0, 'only delivery makes a spool file shorter')
-          at += bytesRead
-          await new Promise<void>((resolve, reject) => {
-            gzip.write(buffer.subarray(0, bytesRead), error => (error ? reject(error) : resolve()))
-          })
-          await writeOut()
-          await this.#pause()
-        }
-      } finally {
-        await from.close()
-      }
-    }
-    gzip.end()
-    await once(gzip, 'end')
-    await writeOut()
   }
 
   /** A file that is not there is as good as removed. */
@@ -260,7 +208,7 @@ export class LogDelivery {
   /** Unless the process is about to end: what happens here is in no hurry, and traffic is. */
   async #pause(): Promise<void> {
     // Real time, whatever the clock says: this is about the processor, not about when something falls due.
-    if (!this.#isClosed) await setTimeout(this.#pauseMs)
+    if (!this.#isClosed) await setTimeout(pauseMs)
   }
 
   #epochMs(): number {
@@ -300,9 +248,6 @@ function byWorkerAndPart(a: SpoolFile, b: SpoolFile): number {
   if (a.token !== b.token) return a.token < b.token ? -1 : 1
   return a.worker - b.worker || a.part - b.part
 }
-
-/** The first `bytes` of a spool file, which are whole lines. */
-type Piece = { readonly path: string; readonly bytes: number }
 
 /** A process killed while it wrote may leave a line without its end, which is of no use to anyone. */
 async function wholeLines(path: string): Promise<Piece> {
