@@ -110,6 +110,8 @@ class Unruly {
   /** What they are to be, by the SETTINGS that were not acknowledged yet. */
   readonly #wanted: number[] = []
   readonly #windows = new Map<number, number>()
+  /** What was read and is no whole frame yet: a mutated length makes the next ones part of it. */
+  #unread = Buffer.alloc(0)
 
   constructor(role: 'server' | 'client', begin: (act: (recorder: Recorder) => Act) => Recorder, random: Random) {
     this.#role = role
@@ -202,9 +204,18 @@ class Unruly {
     assert(this.#connectionWindow >= 0, 'the connection was sent more than allowed')
   }
 
-  /** What a frame is worth, if it is a good one: windows are wider at once, settings hold when they are acknowledged. */
   #account(bytes: Buffer): void {
-    if (bytes.length < 9 || bytes.readUIntBE(0, 3) !== bytes.length - 9) return
+    this.#unread = Buffer.concat([this.#unread, bytes])
+    while (this.#unread.length >= 9) {
+      const size = 9 + this.#unread.readUIntBE(0, 3)
+      if (this.#unread.length < size) return
+      this.#accountFrame(this.#unread.subarray(0, size))
+      this.#unread = this.#unread.subarray(size)
+    }
+  }
+
+  /** What a frame is worth, if it is a good one: windows are wider at once, settings hold when they are acknowledged. */
+  #accountFrame(bytes: Buffer): void {
     const id = bytes.readUInt32BE(5) & 0x7fffffff
     if (bytes[3] === 8 && bytes.length === 13) {
       const increment = bytes.readUInt32BE(9) & 0x7fffffff
