@@ -20,6 +20,7 @@ export const debianPackages = [
   { package: 'openssl', command: 'openssl', wantedBy: 'tests with another TLS client, and of certificates' },
   { package: 'nghttp2-client', command: 'h2load', wantedBy: 'tests of HTTP/2 under load; bench' },
   { package: 'bind9-dnsutils', command: 'dig', wantedBy: 'tests of the DNS answers' },
+  { package: 'sslscan', command: 'sslscan', wantedBy: 'tests of the security policies, as their judge' },
 ] as const satisfies readonly DebianPackage[]
 
 export type Command = (typeof debianPackages)[number]['command']
