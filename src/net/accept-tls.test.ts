@@ -393,6 +393,19 @@ it('renegotiation is refused, and the connection goes on', async t => {
   assert.equal(connection.errorCode, null)
 })
 
+it('compression is not taken up by a client that offers it', async t => {
+  const server = await start(t)
+  const client = await server.connect(t)
+  // A hello of TLS 1.2, in a record: ECDHE-RSA-AES128-GCM-SHA256; DEFLATE or none; P-256, and RSA with SHA-256.
+  const offers = '0002c02f 020100 0012 000a 0004 00020017 000d 0006 000404010804'.replaceAll(' ', '')
+  client.write(Buffer.from(`160301 0042 01 00003e 0303 ${'5a'.repeat(32)} 00 ${offers}`.replaceAll(' ', ''), 'hex'))
+  const answer = await within(readBytes(client, 80), () => 'a hello of the server')
+  const sessionIdAt = 5 + 4 + 2 + 32 // Behind the heads of record and message, the version and what is random.
+  const cipherAt = sessionIdAt + 1 + answer[sessionIdAt]!
+  assert.equal(answer.readUInt16BE(cipherAt), 0xc02f)
+  assert.equal(answer[cipherAt + 2], 0)
+})
+
 it('a certificate that the library refuses is told when the listener is made', () => {
   const weak = certificateFor('weak', { names: ['a.test'], keyType: 'rsa1024' })
   assert.throws(
