@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeCertificate } from '../../test/support/certificates.ts'
-import type { Children } from './children.ts'
+import type { Child, Children } from './children.ts'
 import { whySkipped } from './drivers.ts'
 import { type FlatResult, measureFlat } from './flat.ts'
 import { type IdleSample, measureIdle } from './idle-connections.ts'
@@ -10,7 +10,7 @@ import { checkSameWork, measure, type Sample } from './measure.ts'
 import type { Options } from './options.ts'
 import { type PeerName, type RunningPeer, startPeer, titles } from './peers.ts'
 import { type RulesResult, ruleSets } from './rules.ts'
-import { loadCases, startTarget } from './targets.ts'
+import { type LoadCase, loadCases, startTarget } from './targets.ts'
 
 export type Report = {
   /** By case, then by peer; one entry per round, null where the peer failed. */
@@ -71,24 +71,42 @@ export class Comparison {
     const results = new Map(cases.map(loadCase => [loadCase.name, emptyRounds<Sample>(peers, options.rounds)]))
     for (let round = 0; round < options.rounds && cases.length > 0; round++) {
       const running = await this.#startAll(rotate(peers, round), `round-${round + 1}`)
+      for (const peer of running) this.#rest(peer)
       for (const [at, loadCase] of cases.entries()) {
         for (const peer of running) {
           this.#setting.progress(`round ${round + 1}/${options.rounds}  ${loadCase.name}  ${titles[peer.name]}`)
-          const reason = await whySkipped(peer, loadCase)
-          if (reason !== null) {
-            this.#skips.add(`${titles[peer.name]} is not in ${loadCase.name}: ${reason}`)
-            continue
-          }
           const warm = at === 0 ? firstWarmSeconds : warmSeconds
-          const sample = await this.#attempt(peer.name, `${loadCase.name}, round ${round + 1}`, () =>
-            measure(this.#setting.children, this.#setting.folder, peer, loadCase, warm, options.measureSeconds),
-          )
+          const sample = await this.#whileOthersRest(peer, () => this.#measureLoad(peer, loadCase, warm, round))
           results.get(loadCase.name)!.get(peer.name)![round] = sample
         }
       }
       await this.#stopAll(running, `round-${round + 1}`)
     }
     return results
+  }
+
+  async #measureLoad(peer: RunningPeer, loadCase: LoadCase, warm: number, round: number): Promise<Sample | null> {
+    const { children, folder, options } = this.#setting
+    const reason = await whySkipped(peer, loadCase)
+    if (reason !== null) {
+      this.#skips.add(`${titles[peer.name]} is not in ${loadCase.name}: ${reason}`)
+      return null
+    }
+    return this.#attempt(peer.name, `${loadCase.name}, round ${round + 1}`, () =>
+      measure(children, folder, peer, loadCase, warm, options.measureSeconds),
+    )
+  }
+
+  /** Health checks and the compression of logs go on without traffic, and would be paid by another peer. */
+  async #whileOthersRest<Result>(peer: RunningPeer, use: () => Promise<Result>): Promise<Result> {
+    for (const child of processesOf(peer)) this.#setting.children.resume(child)
+    const result = await use()
+    this.#rest(peer)
+    return result
+  }
+
+  #rest(peer: RunningPeer): void {
+    for (const child of processesOf(peer)) this.#setting.children.pause(child)
   }
 
   async #runIdle(): Promise<Report['idle']> {
@@ -171,8 +189,7 @@ export class Comparison {
   /** Logs of a round are large, so they go with it. */
   async #stopAll(running: readonly RunningPeer[], stage: string): Promise<void> {
     const { children, folder, options } = this.#setting
-    const all = running.flatMap(peer => [peer.child, ...peer.companions])
-    await Promise.all(all.map(child => children.stop(child, stopPatienceMs)))
+    await Promise.all(running.flatMap(processesOf).map(child => children.stop(child, stopPatienceMs)))
     if (!options.keep) rmSync(join(folder, stage), { recursive: true, force: true, maxRetries: 3 })
   }
 
@@ -187,6 +204,10 @@ export class Comparison {
       return null
     }
   }
+}
+
+function processesOf(peer: RunningPeer): readonly Child[] {
+  return [peer.child, ...peer.companions]
 }
 
 function emptyRounds<Kind>(peers: readonly PeerName[], rounds: number): Map<PeerName, (Kind | null)[]> {
