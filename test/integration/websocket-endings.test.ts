@@ -7,8 +7,18 @@ import type { Script } from '../support/misbehaving-target.ts'
 import { PatternSource } from '../support/pattern.ts'
 import { logFields } from '../support/plane.ts'
 import { type Scene, startScene } from '../support/scene.ts'
-import { overTls } from '../support/tls-scripts.ts'
-import { clientOf, meetInScene, openTunnel, sceneOf, testEveryWay, type Way } from '../support/tunnels.ts'
+import { startTap } from '../support/tap.ts'
+import {
+  clientOf,
+  meetInScene,
+  openClient,
+  openTunnel,
+  sceneOf,
+  switchingTo,
+  targetOf,
+  testEveryWay,
+  type Way,
+} from '../support/tunnels.ts'
 import { caughtUp, stalled, until } from '../support/turns.ts'
 import {
   closing,
@@ -18,6 +28,7 @@ import {
   openWebSocket,
   switching,
   textFrame,
+  upgrade,
   upgradeRequest,
 } from '../support/websocket.ts'
 
@@ -64,7 +75,7 @@ testEveryWay(
       await connection.send(Buffer.concat([Buffer.from(switching()), textFrame('hello')]))
       await connection.drain()
     }
-    const scene = await startScene(t, { ...sceneOf(way), targets: [way.isTargetSecure ? overTls(script) : script] })
+    const scene = await startScene(t, { ...sceneOf(way), targets: [targetOf(way, script)] })
     const { clock, counters } = scene.plane
     const client = await clientOf(way, scene)
     await client.send(upgradeRequest())
@@ -139,6 +150,25 @@ testEveryWay('a side that has closed does not keep the other from the idle timeo
   assert.equal((await readToEnd(client)).toString(), '.')
   await assertTunnelIsOver(scene, way)
 })
+
+/** In TLS 1.3, the beginning of a record that holds an alert: two bytes, their type, and a tag of 16. */
+const alertRecord = Buffer.of(23, 3, 3, 0, 19)
+
+testEveryWay(
+  'a client is told in TLS that the target has closed, before the connection says so',
+  async (t, way) => {
+    const scene = await switchingTo(t, way, socket => void socket.end('bye'))
+    const tap = await startTap(t, () => scene.plane.port)
+    const { client } = await openClient(t, way, tap.port)
+    await upgrade(client)
+    assert.equal((await readToEnd(client)).toString(), 'bye')
+    const last = Buffer.concat(tap.back).subarray(-alertRecord.length - 19)
+    assert.deepEqual(last.subarray(0, alertRecord.length), alertRecord)
+    client.end()
+    await assertTunnelIsOver(scene, way)
+  },
+  way => way.type === 'wss',
+)
 
 testEveryWay('pings of ws keep a tunnel open, as any frame', async (t, way) => {
   const met = await meetInScene(t, way)

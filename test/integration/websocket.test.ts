@@ -2,14 +2,26 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { readBufferBytes } from '../../src/model/limits.ts'
 import { Connection } from '../../src/net/connection.ts'
-import { readHead, readToEnd } from '../support/bare-server.ts'
+import { readHead, readToEnd, startBareServer } from '../support/bare-server.ts'
 import { within } from '../support/deadline.ts'
 import { PatternCheck, PatternSource } from '../support/pattern.ts'
 import { logFields } from '../support/plane.ts'
-import { meetInScene, openClient, openTunnel, serving, switchingTo, testEveryWay } from '../support/tunnels.ts'
+import { keepsMemory } from '../support/plane-process.ts'
+import { Scene } from '../support/scene.ts'
+import {
+  meetInScene,
+  openClient,
+  openTunnel,
+  sceneOf,
+  serving,
+  switchingTo,
+  testEveryWay,
+  type Way,
+} from '../support/tunnels.ts'
 import { caughtUp, stalled, until } from '../support/turns.ts'
 import { closing, nextMessage, switching, upgrade, upgradeRequest } from '../support/websocket.ts'
 
@@ -77,7 +89,7 @@ testEveryWay('many small messages to a client that does not read cost little mor
       await new Promise(resolve => setImmediate(resolve))
     }
   })
-  await upgrade((await openClient(t, way, scene)).client)
+  await upgrade((await openClient(t, way, scene.plane.port)).client)
   const before = process.memoryUsage().arrayBuffers
   await stalled(() => sent)
   assert.ok(sent < 2 ** 26, 'the target is held up')
@@ -102,6 +114,34 @@ for (const sender of ['client', 'server'] as const) {
     },
   )
 }
+
+testEveryWay('a quarter of a gibibyte, up and down at once, costs no memory', async (t, way) => {
+  let size = 0
+  let served = Promise.resolve()
+  const passBoth = async (socket: Socket) => {
+    const check = new PatternCheck()
+    socket.on('data', bytes => check.take(bytes as Buffer))
+    const ended = once(socket, 'end')
+    await new PatternSource().writeTo(socket, size)
+    socket.end()
+    await within(ended, () => `the end; ${check.byteCount} of ${size} bytes had come`, 20_000)
+    assert.equal(check.byteCount, size)
+  }
+  const serve = (socket: Socket) => {
+    socket.write(switching())
+    served = passBoth(socket)
+    return served
+  }
+  const port = await startBareServer(t, serve, { isSecure: way.isTargetSecure })
+  const config = new Scene([], { ...sceneOf(way), addresses: [{ id: '127.0.0.1', port }] }).config()
+  const exchange = async (planePort: number, bytes: number) => {
+    size = bytes
+    const { client } = await openClient(t, way, planePort)
+    await upgrade(client)
+    await Promise.all([passBoth(client), served])
+  }
+  await keepsMemory(t, config, exchange, 2 ** 27)
+})
 
 testEveryWay('messages of 10 MB pass in both directions at once', async (t, way) => {
   const { client, server } = await meetInScene(t, way)
@@ -180,7 +220,7 @@ testEveryWay('frames that a client sends before it is answered reach the target 
     socket.write(switching())
     received.resolve((await readToEnd(socket)).toString())
   })
-  const { client } = await openClient(t, way, scene)
+  const { client } = await openClient(t, way, scene.plane.port)
   client.write(`${upgradeRequest()}early `)
   client.write('frames, ')
   await within(readHead(client), () => 'the 101')
@@ -200,7 +240,7 @@ testEveryWay('more than one read of early frames reaches the target, too, and a 
     socket.end('thanks')
     ended.resolve()
   })
-  const { client } = await openClient(t, way, scene)
+  const { client } = await openClient(t, way, scene.plane.port)
   client.write(upgradeRequest())
   const writing = new PatternSource().writeTo(client, size).then(() => client.end())
   await caughtUp()
@@ -255,7 +295,25 @@ for (const closer of ['client', 'server'] as const) {
   })
 }
 
+const isSecure = (way: Way, side: 'client' | 'target') => (side === 'client' ? way.type === 'wss' : way.isTargetSecure)
+
 for (const closer of ['client', 'target'] as const) {
+  testEveryWay(
+    `a FIN of the ${closer} that TLS was not told of is an end as any, and leaves the other direction open`,
+    async (t, way) => {
+      const { scene, wires, ...ends } = await openTunnel(t, way)
+      const other = closer === 'client' ? ends.target : ends.client
+      ends[closer].write('question')
+      await caughtUp()
+      wires[closer].end()
+      assert.equal((await readToEnd(other)).toString(), 'question')
+      other.end('answer')
+      assert.equal((await readToEnd(ends[closer])).toString(), 'answer')
+      assert.deepEqual(scene.plane.faults, [])
+    },
+    way => isSecure(way, closer),
+  )
+
   testEveryWay(`a half close by the ${closer} leaves the other direction open, to its last byte`, async (t, way) => {
     const { scene, ...ends } = await openTunnel(t, way)
     const other = closer === 'client' ? ends.target : ends.client

@@ -4,9 +4,11 @@ import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { ServerOptions } from 'ws'
 import { openSocket, startBareServer } from './bare-server.ts'
+import type { Script } from './misbehaving-target.ts'
 import type { RawClient } from './raw-client.ts'
 import { type Scene, type SceneOptions, startScene } from './scene.ts'
 import { secureConnected, secureListener } from './secure-listener.ts'
+import { overTls } from './tls-scripts.ts'
 import { type Meeting, meet, startWebSocketServer, switching, upgrade } from './websocket.ts'
 
 export type Way = {
@@ -22,9 +24,17 @@ const ways: readonly Way[] = [
   { name: 'wss and an HTTPS target', type: 'wss', isTargetSecure: true },
 ]
 
-/** Registers a test for each of the ways. */
-export function testEveryWay(name: string, run: (t: TestContext, way: Way) => Promise<void>): void {
-  for (const way of ways) test(`${way.name}: ${name}`, t => run(t, way))
+/**
+ * Registers a test for each of the ways.
+ *
+ * @param isMeant which ones, where not all
+ */
+export function testEveryWay(
+  name: string,
+  run: (t: TestContext, way: Way) => Promise<void>,
+  isMeant: (way: Way) => boolean = () => true,
+): void {
+  for (const way of ways.filter(isMeant)) test(`${way.name}: ${name}`, t => run(t, way))
 }
 
 /** What of a scene makes it go that way. */
@@ -34,6 +44,10 @@ export function sceneOf({ type, isTargetSecure }: Way): SceneOptions {
 
 export function clientOf({ type }: Way, scene: Scene): Promise<RawClient> {
   return type === 'wss' ? scene.secureClient() : scene.client()
+}
+
+export function targetOf({ isTargetSecure }: Way, script: Script): Script {
+  return isTargetSecure ? overTls(script) : script
 }
 
 /** A client and a server, both of `ws`, with the load balancer in between. */
@@ -93,7 +107,7 @@ export type Tunnel = {
 export async function openTunnel(t: TestContext, way: Way, options: SceneOptions = {}): Promise<Tunnel> {
   const accepted = Promise.withResolvers<readonly [Socket, Socket]>()
   const scene = await switchingTo(t, way, (...sockets) => accepted.resolve(sockets), options)
-  const { client, wire } = await openClient(t, way, scene)
+  const { client, wire } = await openClient(t, way, scene.plane.port)
   await upgrade(client)
   const [target, targetWire] = await accepted.promise
   return { scene, client, target, wires: { client: wire, target: targetWire } }
@@ -103,9 +117,9 @@ export async function openTunnel(t: TestContext, way: Way, options: SceneOptions
 export async function openClient(
   t: TestContext,
   way: Way,
-  scene: Scene,
+  port: number,
 ): Promise<{ readonly client: Socket; readonly wire: Socket }> {
-  const wire = await openSocket(t, scene.plane.port)
+  const wire = await openSocket(t, port)
   if (way.type === 'ws') return { client: wire, wire }
   const client = await secureConnected(wire)
   client.on('error', () => {}) // As on the socket that carries it.
