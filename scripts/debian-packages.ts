@@ -10,6 +10,8 @@ export type DebianPackage = {
   readonly package: string
   readonly command: string
   readonly wantedBy: string
+  /** Some hundred megabytes with all it needs: installed apart from the others, which it must not keep away. */
+  readonly isLarge?: boolean
 }
 
 export const debianPackages = [
@@ -17,11 +19,13 @@ export const debianPackages = [
   { package: 'openssl', command: 'openssl', wantedBy: 'tests with another TLS library as client and as judge' },
   { package: 'haproxy', command: 'haproxy', wantedBy: 'tests with another proxy as client; bench peer' },
   { package: 'curl', command: 'curl', wantedBy: 'tests with another HTTP client' },
-  { package: 'openssl', command: 'openssl', wantedBy: 'tests with another TLS client, and of certificates' },
   { package: 'nghttp2-client', command: 'h2load', wantedBy: 'tests of HTTP/2 under load; bench' },
   { package: 'bind9-dnsutils', command: 'dig', wantedBy: 'tests of the DNS answers' },
   { package: 'sslscan', command: 'sslscan', wantedBy: 'tests of the security policies, as their judge' },
+  { package: 'chromium', command: 'chromium', wantedBy: 'tests with a browser', isLarge: true },
 ] as const satisfies readonly DebianPackage[]
+
+const installLimitSeconds = 120
 
 export type Command = (typeof debianPackages)[number]['command']
 
@@ -44,20 +48,38 @@ export function findCommand(command: string): string | null {
 
 /** @returns one line that says what was done or why not, or null when nothing was missing */
 export async function installDebianPackages(): Promise<string | null> {
-  const missing = debianPackages.filter(({ command }) => findCommand(command) === null).map(entry => entry.package)
+  const missing: readonly DebianPackage[] = debianPackages.filter(({ command }) => findCommand(command) === null)
   if (missing.length === 0) return null
-  const names = missing.join(', ')
+  const names = namesOf(missing).join(', ')
   if (process.env.OPENALB_NO_INSTALL === '1') return `not installing ${names}: OPENALB_NO_INSTALL is set`
   if (process.getuid?.() !== 0 || findCommand('apt-get') === null) {
     return `${names} missing: they are installed only by root, with apt-get`
   }
-  const failure = await withoutStartingServices(async () => {
-    const install = ['install', '-y', '-qq', '--no-install-recommends', ...missing]
-    if ((await aptGet(install, 120)) === null) return null
-    // The usual reason is that the machine has no package lists yet.
-    return (await aptGet(['update', '-qq'], 90)) ?? (await aptGet(install, 120))
+  return withoutStartingServices(async () => {
+    const said: string[] = []
+    for (const isLarge of [false, true]) {
+      const names = namesOf(missing.filter(entry => (entry.isLarge ?? false) === isLarge))
+      if (names.length > 0) said.push(await install(names))
+    }
+    return said.join('; ')
   })
-  return failure === null ? `installed ${names} for the tests` : `could not install ${names}: ${failure}`
+}
+
+function namesOf(packages: readonly DebianPackage[]): string[] {
+  return packages.map(entry => entry.package)
+}
+
+/** Gives up after `installLimitSeconds`. @returns what it has come to */
+async function install(names: readonly string[]): Promise<string> {
+  const endsAt = performance.now() + installLimitSeconds * 1000
+  const run = (...args: string[]) => aptGet(args, Math.max(1, Math.ceil((endsAt - performance.now()) / 1000)))
+  const installNames = () => run('install', '-y', '-qq', '--no-install-recommends', ...names)
+  let failure = await installNames()
+  // The usual reason is that the machine has no package lists yet.
+  if (failure !== null && performance.now() < endsAt) failure = (await run('update', '-qq')) ?? (await installNames())
+  return failure === null
+    ? `installed ${names.join(', ')} for the tests`
+    : `could not install ${names.join(', ')}: ${failure}`
 }
 
 /**

@@ -1,22 +1,25 @@
 /** Programs that others wrote, on either side of the load balancer. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { forwardTo, forwardToPorts, openClient } from '../support/forwarding.ts'
 import { freePort } from '../support/free-port.ts'
 import { fieldValue } from '../support/message-reader.ts'
 import { needs } from '../support/needs.ts'
+import { logFields } from '../support/plane.ts'
 import { startServer } from '../support/real-server.ts'
 import { testFolder } from '../support/running.ts'
+import { startScene } from '../support/scene.ts'
+import { secureListener } from '../support/secure-listener.ts'
 import { answering, echo } from '../support/target-scripts.ts'
 
-const needsCurl = existsSync('/usr/bin/curl') ? false : 'curl is not installed'
+const needsCurl = needs('curl')
 
 /** Runs curl to its end; fails unless it succeeds. */
 async function curl(...args: string[]): Promise<{ stdout: string; stderr: string }> {
-  const child = spawn('/usr/bin/curl', ['--silent', '--show-error', '--max-time', '10', ...args])
+  const child = spawn('curl', ['--silent', '--show-error', '--max-time', '10', ...args])
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('latin1').on('data', text => {
@@ -43,6 +46,32 @@ test('curl in HTTP/1.0 and 1.1', { skip: needsCurl }, async t => {
     target.requests.map(request => request.head.split('\r\n')[0]),
     ['GET /a?b=c HTTP/1.1', 'GET /a?b=c HTTP/1.1', 'HEAD /a?b=c HTTP/1.1'],
   )
+})
+
+for (const [version, args, type] of [
+  ['HTTP/2', ['--http2'], 'h2'],
+  ['HTTP/1.1', ['--http1.1'], 'https'],
+  ['HTTP/1.0', ['--http1.0'], 'https'],
+] as const) {
+  test(`curl at an HTTPS listener in ${version}`, { skip: needsCurl }, async t => {
+    const scene = await startScene(t, { ...secureListener, targets: [answering(200, 'hello')] })
+    const authority = join(testFolder(t), 'authority.pem')
+    writeFileSync(authority, secureListener.certificates[0].certificate)
+    const { port } = scene.plane
+    const trusting = ['--cacert', authority, '--resolve', `a.example:${port}:127.0.0.1`]
+    const { stdout } = await curl(...args, ...trusting, '--write-out', ' %{http_version}', `https://a.example:${port}/`)
+    assert.equal(stdout, `hello ${type === 'h2' ? '2' : '1.1'}`)
+    const fields = logFields(await scene.line())
+    assert.deepEqual([fields[1], fields[9], fields[19]], [type, '200', 'a.example'])
+    assert.equal(fields[13], `GET https://a.example:443/ ${type === 'h2' ? 'HTTP/2.0' : version}`)
+  })
+}
+
+test('curl that forgets TLS is told so', { skip: needsCurl }, async t => {
+  const scene = await startScene(t, { ...secureListener, targets: [answering(200, 'hello')] })
+  const { stdout } = await curl('--include', `http://127.0.0.1:${scene.plane.port}/`)
+  assert.match(stdout, /^HTTP\/1\.1 400 Bad Request\r\n[\s\S]*The plain HTTP request was sent to HTTPS port/)
+  assert.equal(scene.target.connectionCount, 0)
 })
 
 test('curl uses one connection for several URLs', { skip: needsCurl }, async t => {

@@ -232,6 +232,7 @@ const malformed: readonly (readonly [what: string, fields: Fields])[] = [
   ['two :path', [...get, [':path', '/b']]],
   ['a pseudo-header behind a field', [...without(':path'), ['a', 'b'], [':path', '/']]],
   ['an unknown pseudo-header', having([':protocol', 'websocket'])],
+  ['a WebSocket (RFC 8441), which was not offered', having([':method', 'CONNECT'], [':protocol', 'websocket'])],
   [':status', having([':status', '200'])],
   ['connection', [...get, ['connection', 'close']]],
   ['transfer-encoding', [...post, ['transfer-encoding', 'chunked']]],

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls, createServer as createTlsServer, type SecureVersion, type TLSSocket } from 'node:tls'
 import { readBufferBytes } from '../../src/model/limits.ts'
@@ -13,6 +13,7 @@ import { openSocket, readHead, readToEnd } from '../support/bare-server.ts'
 import { type CertificateRequest, makeCertificate } from '../support/certificates.ts'
 import type { Script, TargetConnection } from '../support/misbehaving-target.ts'
 import { PatternCheck, patternAt } from '../support/pattern.ts'
+import { startTap } from '../support/tap.ts'
 import * as scripts from '../support/target-scripts.ts'
 import {
   alert,
@@ -371,21 +372,6 @@ test('in TLS 1.3, a target that wants a client certificate says so behind the ha
   await scene.target.closedConnections()
 })
 
-/** A port that passes everything on, and what it has brought to the target so far. */
-async function startTap(t: TestContext, port: () => number): Promise<{ port: number; toTarget: Buffer[] }> {
-  const toTarget: Buffer[] = []
-  const server = createServer({ allowHalfOpen: true }, client => {
-    const target = connect({ host: '127.0.0.1', port: port(), allowHalfOpen: true })
-    client.on('data', bytes => toTarget.push(bytes as Buffer))
-    for (const socket of [client, target]) socket.on('error', () => {})
-    client.pipe(target).pipe(client)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  return { port: (server.address() as AddressInfo).port, toTarget }
-}
-
 const recordOfAlert = 21
 
 test('a target is told in TLS when its idle connection is closed after the idle timeout', async t => {
@@ -399,7 +385,7 @@ test('a target is told in TLS when its idle connection is closed after the idle 
   assert.equal(scene.target.openConnectionCount, 1)
   scene.plane.clock.advance(1)
   await scene.target.closedConnections()
-  assert.equal(tap.toTarget.at(-1)![0], recordOfAlert)
+  assert.equal(tap.there.at(-1)![0], recordOfAlert)
 })
 
 test('a target that is deregistered, or no longer spoken to in TLS, loses its idle connections', async t => {

@@ -12,6 +12,7 @@ import { logFields } from '../support/plane.ts'
 import type { RawClient, RawResponse } from '../support/raw-client.ts'
 import { forwardToApp, type Scene, startScene } from '../support/scene.ts'
 import { answering, neverAnswers, sendsAfterRequest } from '../support/target-scripts.ts'
+import { clientOf, sceneOf, targetOf, testEveryWay } from '../support/tunnels.ts'
 import { until } from '../support/turns.ts'
 import {
   accept,
@@ -42,47 +43,53 @@ async function logged(scene: Scene, line = 0): Promise<(string | undefined)[]> {
   return [fields[1], fields[9], fields[10], fields[6], fields[7], fields[8]]
 }
 
-test('the target is sent the upgrade, with every field of the client but those of its connection', async t => {
-  const scene = await startScene(t, { targets: [switches()] })
-  const fields = [
-    'Host: example.com',
-    'connection: keep-alive, Upgrade',
-    'Pragma: no-cache',
-    'UPGRADE: WebSocket',
-    'Origin: http://example.com',
-    'Keep-Alive: timeout=5',
-    'sec-websocket-version: 13',
-    'Sec-WebSocket-Protocol: chat, superchat',
-    `Sec-WebSocket-Key: ${key}`,
-    'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits',
-    'Cookie: a=b',
-  ]
-  await upgrade(scene, `GET /chat?room=1 HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n`)
-  const [request] = await scene.target.receivedRequests(1)
-  const trace = fieldValue(request!.headers, 'x-amzn-trace-id')
-  assert.match(trace!, /^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$/)
-  assert.equal(
-    request!.raw.toString('latin1'),
-    [
-      'GET /chat?room=1 HTTP/1.1',
-      'X-Forwarded-For: 127.0.0.1',
-      'X-Forwarded-Proto: http',
-      'X-Forwarded-Port: 80',
+testEveryWay(
+  'the target is sent the upgrade, with every field of the client but those of its connection',
+  async (t, way) => {
+    const scene = await startScene(t, { ...sceneOf(way), targets: [targetOf(way, switches())] })
+    const fields = [
       'Host: example.com',
-      `X-Amzn-Trace-Id: ${trace}`,
-      'Connection: upgrade',
-      'Upgrade: websocket',
+      'connection: keep-alive, Upgrade',
       'Pragma: no-cache',
+      'UPGRADE: WebSocket',
       'Origin: http://example.com',
+      'Keep-Alive: timeout=5',
       'sec-websocket-version: 13',
       'Sec-WebSocket-Protocol: chat, superchat',
       `Sec-WebSocket-Key: ${key}`,
       'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits',
       'Cookie: a=b',
-      '\r\n',
-    ].join('\r\n'),
-  )
-})
+    ]
+    const client = await clientOf(way, scene)
+    await client.send(`GET /chat?room=1 HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n`)
+    assert.equal((await client.readResponse()).status, 101)
+    const [request] = await scene.target.receivedRequests(1)
+    const trace = fieldValue(request!.headers, 'x-amzn-trace-id')
+    assert.match(trace!, /^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$/)
+    assert.equal(
+      request!.raw.toString('latin1'),
+      [
+        'GET /chat?room=1 HTTP/1.1',
+        'X-Forwarded-For: 127.0.0.1',
+        ...(way.type === 'wss'
+          ? ['X-Forwarded-Proto: https', 'X-Forwarded-Port: 443']
+          : ['X-Forwarded-Proto: http', 'X-Forwarded-Port: 80']),
+        'Host: example.com',
+        `X-Amzn-Trace-Id: ${trace}`,
+        'Connection: upgrade',
+        'Upgrade: websocket',
+        'Pragma: no-cache',
+        'Origin: http://example.com',
+        'sec-websocket-version: 13',
+        'Sec-WebSocket-Protocol: chat, superchat',
+        `Sec-WebSocket-Key: ${key}`,
+        'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits',
+        'Cookie: a=b',
+        '\r\n',
+      ].join('\r\n'),
+    )
+  },
+)
 
 test('the client is sent the answer, with every field of the target but those of its connection', async t => {
   const answer = [
@@ -174,11 +181,11 @@ test('subprotocol and compression are settled between client and target', async 
   }
 })
 
-test('frames in the packet of the upgrade, and of the 101, reach the other side', async t => {
-  const server = await startWebSocketServer(t)
+testEveryWay('frames in the packet of the upgrade, and of the 101, reach the other side', async (t, way) => {
+  const server = await startWebSocketServer(t, { isSecure: way.isTargetSecure })
   server.sockets.on('connection', socket => socket.send('welcome'))
-  const scene = await startScene(t, { addresses: [at(server.port)] })
-  const client = await scene.client()
+  const scene = await startScene(t, { ...sceneOf(way), addresses: [at(server.port)] })
+  const client = await clientOf(way, scene)
   await client.send(Buffer.concat([Buffer.from(upgradeRequest()), maskedTextFrame('early')]))
   const peer = await server.next()
   assert.equal((await nextMessage(peer)).data.toString(), 'early')
@@ -285,9 +292,10 @@ test('a 101 carries the stickiness cookies and the headers of the listener, and 
 })
 
 for (const status of [200, 403, 404, 426, 500]) {
-  test(`a target that answers an upgrade with ${status} ends nothing, and is logged as http`, async t => {
-    const scene = await startScene(t, { targets: [answering(status, 'no', ['Upgrade: websocket'])] })
-    const client = await scene.client()
+  testEveryWay(`a target that answers an upgrade with ${status} ends nothing, and is logged as any`, async (t, way) => {
+    const script = answering(status, 'no', ['Upgrade: websocket'])
+    const scene = await startScene(t, { ...sceneOf(way), targets: [targetOf(way, script)] })
+    const client = await clientOf(way, scene)
     for (const path of ['/chat', '/again']) {
       await client.send(upgradeRequest(path))
       const response = await client.readResponse()
@@ -299,7 +307,8 @@ for (const status of [200, 403, 404, 426, 500]) {
     assert.equal(scene.target.connectionCount, 1, 'the connection of the target is used on')
     await scene.recorded(2)
     const fields = logFields(await scene.line(1))
-    assert.deepEqual([fields[1], fields[9], fields[10]], ['http', String(status), String(status)])
+    const type = way.type === 'wss' ? 'https' : 'http'
+    assert.deepEqual([fields[1], fields[9], fields[10]], [type, String(status), String(status)])
     assert.equal(fields[11], String(upgradeRequest('/again').length))
     assert.equal(scene.plane.states.requestsInFlight(0), 0)
   })

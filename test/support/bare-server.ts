@@ -2,27 +2,30 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
+import { secureAccepted } from './secure-target.ts'
 
 const headEnd = Buffer.from('\r\n\r\n')
 
 /**
  * Starts a server for one test. `serve` gets each connection when a request head was read, paused, with what came
- * behind the head.
+ * behind the head, and what carries it: without TLS, itself.
  *
  * @returns its port on 127.0.0.1
  */
 export async function startBareServer(
   t: TestContext,
-  serve: (socket: Socket, rest: Buffer) => void | Promise<void>,
+  serve: (socket: Socket, rest: Buffer, accepted: Socket) => void | Promise<void>,
+  { isSecure = false }: { readonly isSecure?: boolean } = {},
 ): Promise<number> {
   const sockets = new Set<Socket>()
   const failures: unknown[] = []
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, async socket => {
-    sockets.add(socket)
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, async accepted => {
+    sockets.add(accepted)
+    const socket = isSecure ? secureAccepted(accepted) : accepted
     socket.on('error', () => {}) // Peers that reset are part of the tests.
     try {
       const rest = await readHead(socket)
-      if (rest !== null) await serve(socket, rest)
+      if (rest !== null) await serve(socket, rest, accepted)
     } catch (error) {
       failures.push(error)
     }

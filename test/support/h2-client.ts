@@ -10,10 +10,11 @@ import {
 } from 'node:http2'
 import type { TestContext } from 'node:test'
 import { deadlineMs, within } from './deadline.ts'
+import { secureClient } from './secure-listener.ts'
 
 /** It ends with its test. */
 export async function connectH2(t: TestContext, port: number): Promise<ClientHttp2Session> {
-  const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false, servername: 'a.example' })
+  const session = connect(`https://127.0.0.1:${port}`, secureClient)
   session.on('error', () => {}) // Whoever waits for a stream hears of it there.
   t.after(() => session.destroy())
   await within(once(session, 'connect'), () => `a session with port ${port}`)

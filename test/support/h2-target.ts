@@ -12,8 +12,8 @@ import {
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
-import { makeCertificate } from './certificates.ts'
 import { within } from './deadline.ts'
+import { secureTarget } from './secure-target.ts'
 
 export type H2Handler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, target: H2Target) => void
 
@@ -48,11 +48,8 @@ export class H2Target {
   #watchers: (() => void)[] = []
 
   constructor(handler: H2Handler, { isSecure = false, onSession, settings }: H2TargetOptions) {
-    const { certificate, privateKey } = makeCertificate({ names: ['target.example'], keyType: 'p256' })
     const options = settings === undefined ? {} : { settings }
-    this.#server = isSecure
-      ? createSecureServer({ ...options, cert: certificate, key: privateKey })
-      : createServer(options)
+    this.#server = isSecure ? createSecureServer({ ...options, ...secureTarget }) : createServer(options)
     this.#server.on('connection', (socket: Socket) => {
       this.sockets.push(socket)
       socket.on('error', () => {}) // Peers that leave are part of the tests.

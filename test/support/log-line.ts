@@ -23,7 +23,7 @@ export function assertLine(line: string, template: string): void {
 const isQuoted = (field: string): boolean => field.startsWith('"')
 
 export type LineShape = {
-  /** Of `h2` and `grpcs`, the listener is that of `secure-listener.ts`. */
+  /** Of `h2`, `grpcs` and `wss`, the listener is that of `secure-listener.ts`. */
   readonly type?: 'http' | 'https' | 'h2' | 'grpcs' | 'ws' | 'wss'
   /** By the scene's clock. */
   readonly createdMs?: number
@@ -62,8 +62,9 @@ export function assertShape(
   const target = shape.target ?? '-'
   const targetStatus = shape.statuses.split(' ')[1]
   const isHttp2 = shape.type === 'h2' || shape.type === 'grpcs'
-  const tls = isHttp2 ? 'TLS_AES_128_GCM_SHA256 TLSv1.3' : '- -'
-  const served = isHttp2 ? `"a.example" "${loadBalancer.listeners[0]!.tls!.certificates[0]!.arn}"` : '"-" "-"'
+  const isSecure = isHttp2 || shape.type === 'wss'
+  const tls = isSecure ? 'TLS_AES_128_GCM_SHA256 TLSv1.3' : '- -'
+  const served = isSecure ? `"a.example" "${loadBalancer.listeners[0]!.tls!.certificates[0]!.arn}"` : '"-" "-"'
   const usualRequest = isHttp2 ? 'GET https://a:443/ HTTP/2.0' : 'GET http://a:80/ HTTP/1.1'
   const template = [
     `${shape.type ?? 'http'} ${time(shape.endedMs ?? plane.clock.now())} app/web/${loadBalancer.id}`,

@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { deadlineMs, within } from './deadline.ts'
 import { type Ending, type Framing, fieldValue, type Message, MessageReader } from './message-reader.ts'
+import { secureConnected } from './secure-listener.ts'
 
 export type RawResponse = Message & {
   readonly status: number
@@ -10,11 +11,20 @@ export type RawResponse = Message & {
 }
 
 export async function connectClient(port: number, host = '127.0.0.1'): Promise<RawClient> {
+  return new RawClient(await connected(port, host))
+}
+
+/** The same over TLS. */
+export async function connectSecureClient(port: number): Promise<RawClient> {
+  return new RawClient(await secureConnected(await connected(port, '127.0.0.1')))
+}
+
+async function connected(port: number, host: string): Promise<Socket> {
   const socket = connect({ port, host, allowHalfOpen: true, noDelay: true })
   const opened = Promise.withResolvers<void>()
   socket.once('connect', opened.resolve).once('error', opened.reject)
   await within(opened.promise, () => `a connection to ${host}:${port}`)
-  return new RawClient(socket)
+  return socket
 }
 
 export class RawClient {
@@ -68,7 +78,7 @@ export class RawClient {
     this.#socket.end()
   }
 
-  /** Sends an RST. */
+  /** Sends an RST; not over TLS. */
   reset(): void {
     this.#socket.resetAndDestroy()
   }

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import type { MadeCertificate } from './certificates.ts'
 import { type MisbehavingTarget, type Script, startTarget } from './misbehaving-target.ts'
 import { startPlane, type TestPlane } from './plane.ts'
-import { connectClient, type RawClient, type RawResponse } from './raw-client.ts'
+import { connectClient, connectSecureClient, type RawClient, type RawResponse } from './raw-client.ts'
 import { until } from './turns.ts'
 
 export type SceneOptions = {
@@ -129,6 +129,13 @@ export class Scene {
 
   async client(host = '127.0.0.1', port = this.plane.port): Promise<RawClient> {
     const client = await connectClient(port, host)
+    this.#clients.push(client)
+    return client
+  }
+
+  /** That speaks TLS, where the listener does. */
+  async secureClient(): Promise<RawClient> {
+    const client = await connectSecureClient(this.plane.port)
     this.#clients.push(client)
     return client
   }

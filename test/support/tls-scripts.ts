@@ -4,9 +4,9 @@ import type { TestContext } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { backendPolicy } from '../../src/model/ssl-policies.ts'
 import { TargetRegistry } from '../../src/targets/target-group.ts'
-import { makeCertificate } from './certificates.ts'
 import type { Script, ServerTlsOptions } from './misbehaving-target.ts'
 import { type Scene, type SceneOptions, startScene } from './scene.ts'
+import { secureTarget } from './secure-target.ts'
 
 export type TlsOptions = ServerTlsOptions & {
   /** Sees each connection once its handshake is complete. */
@@ -16,8 +16,7 @@ export type TlsOptions = ServerTlsOptions & {
 /** The same over TLS, with a certificate for another name that nobody vouches for, unless `options` have one. */
 export function overTls(script: Script, options: TlsOptions = {}): Script {
   return async connection => {
-    const { certificate, privateKey } = makeCertificate({ names: ['target.example'], keyType: 'p256' })
-    const socket = await connection.startTls({ cert: certificate, key: privateKey, ...options })
+    const socket = await connection.startTls({ ...secureTarget, ...options })
     if (socket === null) return
     options.onSecure?.(socket)
     await script(connection)

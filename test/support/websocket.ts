@@ -1,10 +1,14 @@
 /** WebSocket clients and servers of the library `ws`, and the handshake and frames of RFC 6455 for bare sockets. */
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { type ClientOptions, type ServerOptions, WebSocket, WebSocketServer } from 'ws'
-import { openSocket, readHead } from './bare-server.ts'
+import { readHead } from './bare-server.ts'
 import { within } from './deadline.ts'
+import { secureClient } from './secure-listener.ts'
+import { secureTarget } from './secure-target.ts'
 
 /** The example of RFC 6455, section 1.2. */
 export const key = 'dGhlIHNhbXBsZSBub25jZQ=='
@@ -28,9 +32,14 @@ export type Server = {
   readonly next: () => Promise<WebSocket>
 }
 
-export async function startWebSocketServer(t: TestContext, options: ServerOptions = {}): Promise<Server> {
-  const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1', ...options })
-  await once(sockets, 'listening')
+export async function startWebSocketServer(
+  t: TestContext,
+  { isSecure = false, ...options }: ServerOptions & { readonly isSecure?: boolean } = {},
+): Promise<Server> {
+  const server = isSecure ? createSecureServer(secureTarget) : createServer()
+  const sockets = new WebSocketServer({ server, ...options })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
   const waiting: WebSocket[] = []
   sockets.on('connection', socket => {
     socket.on('error', () => {}) // A connection that breaks is told by its `close`.
@@ -39,21 +48,27 @@ export async function startWebSocketServer(t: TestContext, options: ServerOption
   t.after(() => {
     for (const socket of sockets.clients) socket.terminate()
     sockets.close()
+    server.close()
   })
   const next = async () => {
     if (waiting.length === 0) await within(once(sockets, 'connection'), () => 'a WebSocket to reach the target')
     return waiting.shift()!
   }
-  return { port: (sockets.address() as { port: number }).port, sockets, next }
+  return { port: (server.address() as AddressInfo).port, sockets, next }
+}
+
+export type WebSocketOptions = ClientOptions & {
+  /** By wss. */
+  readonly isSecure?: boolean
+  readonly path?: string
+  readonly protocols?: string[]
 }
 
 /** A client whose handshake has succeeded. */
-export async function openWebSocket(
-  t: TestContext,
-  port: number,
-  { path = '/chat', protocols = [], ...options }: ClientOptions & { path?: string; protocols?: string[] } = {},
-): Promise<WebSocket> {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, options)
+export async function openWebSocket(t: TestContext, port: number, given: WebSocketOptions = {}): Promise<WebSocket> {
+  const { isSecure = false, path = '/chat', protocols = [], ...options } = given
+  const url = `${isSecure ? 'wss' : 'ws'}://127.0.0.1:${port}${path}`
+  const socket = new WebSocket(url, protocols, isSecure ? { ...secureClient, ...options } : options)
   t.after(() => socket.terminate())
   await within(once(socket, 'open'), () => 'the handshake')
   socket.on('error', () => {}) // See above.
@@ -63,8 +78,13 @@ export async function openWebSocket(
 export type Meeting = { readonly client: WebSocket; readonly server: WebSocket }
 
 /** A client and a server that talk through the load balancer on that port. */
-export async function meet(t: TestContext, port: number, server: Server): Promise<Meeting> {
-  const client = await openWebSocket(t, port)
+export async function meet(
+  t: TestContext,
+  port: number,
+  server: Server,
+  options: WebSocketOptions = {},
+): Promise<Meeting> {
+  const client = await openWebSocket(t, port, options)
   return { client, server: await server.next() }
 }
 
@@ -82,14 +102,12 @@ export async function closing(socket: WebSocket): Promise<Closing> {
   return { code: code as number, reason: String(reason) }
 }
 
-/** A bare client that has upgraded; reads nothing further by itself. */
-export async function upgradedSocket(t: TestContext, port: number): Promise<Socket> {
-  const socket = await openSocket(t, port)
+/** Has a bare client upgrade, which reads nothing further by itself. */
+export async function upgrade(socket: Socket): Promise<void> {
   socket.write(upgradeRequest())
   const rest = await within(readHead(socket), () => 'the 101')
   if (rest === null) throw new Error('the peer closed before its 101')
   if (rest.length > 0) socket.unshift(rest)
-  return socket
 }
 
 /** One unmasked text frame, as servers send them; at most 125 bytes. */
