@@ -18,7 +18,9 @@ import { caughtUp, stalled, until } from '../support/turns.ts'
 
 /** What kernel buffers of two loopback connections may hold together, with room to spare. */
 const inKernelMax = 32 * 2 ** 20
-const gibibyteLimitMs = 28_000
+const bulkBytes = 2 ** 28
+/** Several times what it takes, for machines that are slow or busy. */
+const bulkLimitMs = 28_000
 
 const answerHead = (length: number) => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`
 
@@ -35,7 +37,7 @@ async function readPattern(stream: AsyncIterable<Buffer>, length: number, check 
   }
 }
 
-test('a gibibyte goes down in bounded memory, every byte in its place', async t => {
+test('a quarter of a gibibyte goes down in bounded memory, every byte in its place', async t => {
   let length = 0
   const port = await startBareServer(t, async socket => {
     do {
@@ -43,35 +45,48 @@ test('a gibibyte goes down in bounded memory, every byte in its place', async t 
       await new PatternSource().writeTo(socket, length)
     } while ((await readHead(socket)) !== null)
   })
-  await keepsMemory(t, secureConfig(port), async (planePort, bytes) => {
-    length = bytes
-    const session = await connectH2(t, planePort)
-    // Node's own windows are too small to go fast.
-    session.settings({ initialWindowSize: 2 ** 24 })
-    session.setLocalWindowSize(2 ** 25)
-    const stream = beginH2(session)
-    await within(readPattern(stream, bytes), () => `${bytes} bytes`, gibibyteLimitMs)
-    session.destroy()
-  })
+  await keepsMemory(
+    t,
+    secureConfig(port),
+    async (planePort, bytes) => {
+      length = bytes
+      const session = await connectH2(t, planePort)
+      // Node's own windows are too small to go fast.
+      session.settings({ initialWindowSize: 2 ** 24 })
+      session.setLocalWindowSize(2 ** 25)
+      const stream = beginH2(session)
+      await within(readPattern(stream, bytes), () => `${bytes} bytes`, bulkLimitMs)
+      session.destroy()
+    },
+    bulkBytes,
+  )
 })
 
-test('a gibibyte goes up in bounded memory, every byte in its place', async t => {
+test('a quarter of a gibibyte goes up in bounded memory, every byte in its place', async t => {
   let length = 0
   const port = await startBareServer(t, async (socket, first) => {
-    const check = new PatternCheck()
-    check.take(first)
-    await readPattern(socket.iterator({ destroyOnReturn: false }), length, check)
-    socket.write(answerHead(0))
+    // The connection may be used again: whether the answer outran the end of the request is a matter of luck.
+    for (let rest: Buffer | null = first; rest !== null; rest = await readHead(socket)) {
+      const check = new PatternCheck()
+      check.take(rest)
+      await readPattern(socket.iterator({ destroyOnReturn: false }), length, check)
+      socket.write(answerHead(0))
+    }
   })
-  await keepsMemory(t, secureConfig(port), async (planePort, bytes) => {
-    length = bytes
-    const session = await connectH2(t, planePort)
-    const stream = beginH2(session, { ':method': 'POST', 'content-length': bytes }, null)
-    const sent = new PatternSource().writeTo(stream, bytes).then(() => stream.end())
-    await within(sent, () => `${bytes} bytes to be taken`, gibibyteLimitMs)
-    assert.equal((await responseH2(stream)).status, 200)
-    session.destroy()
-  })
+  await keepsMemory(
+    t,
+    secureConfig(port),
+    async (planePort, bytes) => {
+      length = bytes
+      const session = await connectH2(t, planePort)
+      const stream = beginH2(session, { ':method': 'POST', 'content-length': bytes }, null)
+      const sent = new PatternSource().writeTo(stream, bytes).then(() => stream.end())
+      await within(sent, () => `${bytes} bytes to be taken`, bulkLimitMs)
+      assert.equal((await responseH2(stream)).status, 200)
+      session.destroy()
+    },
+    bulkBytes,
+  )
 })
 
 test('a stream that is not read holds up its target, and no other stream', async t => {
@@ -108,10 +123,13 @@ test('a target that does not read holds up its stream by the window, and no othe
   const resumed = Promise.withResolvers<void>()
   const port = await startBareServer(t, async (socket, first) => {
     await resumed.promise
-    const check = new PatternCheck()
-    check.take(first)
-    await readPattern(socket.iterator({ destroyOnReturn: false }), length, check)
-    socket.write(answerHead(0))
+    // The connection may be used again: whether the answer outran the end of the request is a matter of luck.
+    for (let rest: Buffer | null = first; rest !== null; rest = await readHead(socket)) {
+      const check = new PatternCheck()
+      check.take(rest)
+      await readPattern(socket.iterator({ destroyOnReturn: false }), length, check)
+      socket.write(answerHead(0))
+    }
   })
   const scene = await startScene(t, {
     ...secureListener,
