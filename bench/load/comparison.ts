@@ -34,8 +34,8 @@ export type Setting = {
   readonly progress: (text: string) => void
 }
 
-/** Code that is compiled while it runs is worth what it is after some 100,000 requests. */
-const firstWarmSeconds = 6
+/** Code that is compiled while it runs is worth what it is once that is over: after some 400,000 requests. */
+const firstWarmSeconds = 15
 const warmSeconds = 1
 /** A CPU profile takes a while to write. */
 const stopPatienceMs = 20_000

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { MemberPacker } from './gzip-members.ts'
@@ -66,14 +66,15 @@ export async function filesBelow(folder: string): Promise<string[]> {
 /** What one block of so many lines leaves in the spool. */
 export const packed = (text: string): Promise<Buffer> => new MemberPacker().pack(Buffer.from(text, 'latin1'))
 
-/** The lines of all files below a folder, gzipped or not. */
-export async function readLogLines(folder: string): Promise<string[]> {
+/** The lines of all files below a folder, gzipped or not, or of those with such names. */
+export async function readLogLines(folder: string, isWanted = (_name: string) => true): Promise<string[]> {
   const lines: string[] = []
   for (const path of await filesBelow(folder)) {
+    if (!isWanted(basename(path))) continue
     const bytes = await readFile(join(folder, path))
     const text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('latin1')
     if (text !== '' && !text.endsWith('\n')) throw new Error(`${path} ends within a line`)
-    lines.push(...text.split('\n').slice(0, -1))
+    for (const line of text.split('\n').slice(0, -1)) lines.push(line)
   }
   return lines
 }

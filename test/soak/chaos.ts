@@ -6,12 +6,13 @@
 
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Status } from '../../src/control/status.ts'
+import { readLogLines } from '../../src/observe/log-test-support.ts'
 import { freePort } from '../support/free-port.ts'
 import { logFields } from '../support/plane.ts'
 
@@ -162,9 +163,11 @@ await Promise.all(load)
 for (const target of targets) if (!target.isUp) await target.revive()
 await healthyAgain()
 await sleep(1_000)
-await judge()
+const after = (await status()).targetGroups[0]!.targets
+if (after.some(target => target.requestsInFlight > 0)) problems.push(`in flight at the end: ${JSON.stringify(after)}`)
 balancer.kill('SIGTERM')
 const [code] = await exited
+judge(await readLogLines(join(folder, 'data/logs/AWSLogs'), name => /^\d/.test(name)))
 if (code !== 0) problems.push(`the load balancer ended with ${code}`)
 if (/worker \d+ (died|failed)/.test(output)) problems.push(`a worker died:\n${output}`)
 for (const target of targets) target.end()
@@ -214,12 +217,8 @@ async function healthyAgain(): Promise<void> {
   }
 }
 
-/** Holds every line of the log against what was done to the targets. */
-async function judge(): Promise<void> {
-  const lines = ['access.log.1', 'access.log'].flatMap(name => {
-    const path = join(folder, 'data/logs', name)
-    return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : []
-  })
+/** Holds every line that was delivered against what was done to the targets. */
+function judge(lines: readonly string[]): void {
   const asked = [...counts.values()].reduce((sum, count) => sum + count, 0)
   if (lines.length !== asked) problems.push(`${asked} requests were answered, and ${lines.length} logged`)
   for (const line of lines) {
@@ -232,8 +231,6 @@ async function judge(): Promise<void> {
       problems.push(`for no reason: ${line}`)
     else if (isKnownToBeDown(target, begunAt)) problems.push(`to a target known to be down: ${line}`)
   }
-  const after = (await status()).targetGroups[0]!.targets
-  if (after.some(target => target.requestsInFlight > 0)) problems.push(`in flight at the end: ${JSON.stringify(after)}`)
 }
 
 /** Down for long enough to be noticed, while another was up for long enough to be noticed. */
