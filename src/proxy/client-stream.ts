@@ -420,7 +420,9 @@ function isGrpc(head: RequestHead): boolean {
 /** As they came: what HTTP/2 forbids in them was refused. */
 function copyTrailers(fields: FieldBlock, out: ByteWriter): void {
   for (let i = 0; i < fields.count; i++) {
-    writeField(out, fields.bytes, fields.nameFrom(i), fields.nameTo(i), fields.valueFrom(i), fields.valueTo(i))
+    const isNeverIndexed = fields.isNeverIndexed(i)
+    const { bytes } = fields
+    writeField(out, bytes, fields.nameFrom(i), fields.nameTo(i), fields.valueFrom(i), fields.valueTo(i), isNeverIndexed)
   }
 }
 
