@@ -31,8 +31,10 @@ export function readRequestFields(fields: FieldBlock, hasBody: boolean, head: Re
   text.ascii(' ')
   copyValue(fields, target)
   text.ascii(' HTTP/1.1\r\n')
+  if (path !== -1) head.isTargetNeverIndexed = fields.isNeverIndexed(path)
   if (authority !== -1) writeLine('Host: ', fields, authority)
-  copyRequestFields(fields, authority !== -1)
+  if (authority !== -1 && fields.isNeverIndexed(authority)) head.markNeverIndexed(0)
+  copyRequestFields(fields, authority !== -1, head)
   text.ascii('\r\n')
   head.read(text.bytes, 0, text.length)
   if (head.length === 0) return
@@ -59,16 +61,20 @@ function writeLine(name: string, fields: FieldBlock, i: number): void {
  *
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/how-elastic-load-balancing-works.html#http-headers
  */
-function copyRequestFields(fields: FieldBlock, hasAuthority: boolean): void {
-  let hasCookies = false
+function copyRequestFields(fields: FieldBlock, hasAuthority: boolean, head: RequestHead): void {
+  let lines = hasAuthority ? 1 : 0
+  let cookieAt = -1
   for (let i = fields.pseudoCount; i < fields.count; i++) {
+    let at = lines
     switch (fields.field(i)) {
       case Field.cookie:
-        if (!hasCookies) joinCookies(fields, i)
-        hasCookies = true
+        if (cookieAt === -1) joinCookies(fields, i)
+        else at = cookieAt
+        cookieAt = at
         break
       case Field.host:
-        if (!hasAuthority) writeLine('Host: ', fields, i)
+        if (hasAuthority) continue
+        writeLine('Host: ', fields, i)
         break
       case Field.forwardedFor:
         writeLine('X-Forwarded-For: ', fields, i)
@@ -76,6 +82,9 @@ function copyRequestFields(fields: FieldBlock, hasAuthority: boolean): void {
       default:
         copyLine(fields, i)
     }
+    // Cookies that are one again are a secret if one of them was.
+    if (fields.isNeverIndexed(i)) head.markNeverIndexed(at)
+    if (at === lines) lines++
   }
 }
 
@@ -110,7 +119,10 @@ export function readResponseFields(fields: FieldBlock, hasBody: boolean, head: R
   const status = fields.pseudo(':status')
   if (status !== -1) copyValue(fields, status)
   text.ascii(' \r\n')
-  for (let i = fields.pseudoCount; i < fields.count; i++) copyLine(fields, i)
+  for (let i = fields.pseudoCount; i < fields.count; i++) {
+    copyLine(fields, i)
+    if (fields.isNeverIndexed(i)) head.markNeverIndexed(i - fields.pseudoCount)
+  }
   text.ascii('\r\n')
   head.read(text.bytes, 0, text.length)
   if (head.length > 0) readResponseMeaning(head, !hasBody)

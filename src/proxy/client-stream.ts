@@ -10,7 +10,7 @@ import { Field, type RequestHead, type ResponseHead } from '../http/h1.ts'
 import { type FieldBlock, H2Error, type H2Stream, writeField } from '../http/h2.ts'
 import { readRequestFields } from '../http/h2-heads.ts'
 import type { FaultCode } from '../model/faults.ts'
-import { exchangesPooledMax, h2GoAwaysMax, replayBytesMax } from '../model/limits.ts'
+import { exchangesPooledMax, h2GoAwaysMax } from '../model/limits.ts'
 import { Pause } from '../net/connection.ts'
 import { TargetColumn } from '../observe/counters.ts'
 import { acquireStream, type TargetStream, type TargetStreamUser } from '../targets/h2-target-connection.ts'
@@ -29,6 +29,7 @@ import type { H2ClientConnection } from './h2-client-connection.ts'
 import { relayStreamHead, sendTargetStreamHead } from './h2-relay.ts'
 import { writeH2Answer, writeH2ClientHead } from './h2-response.ts'
 import { headFaults } from './head-faults.ts'
+import { HeldBody } from './held-body.ts'
 import {
   flushToTarget,
   pauseWhileFull,
@@ -54,16 +55,10 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   #paused = 0
   /** Bytes of the body that went on while their target was full: the client may send as many more when it is not. */
   #owed = 0
-  /** What came of the body before there was a connection to send it on; null: nothing, not even its end. */
-  #held: ByteWriter | null = null
-  /** What goes out before it, for the second time. */
-  #again: ByteWriter | null = null
-  /** How often it was sent to a target that never looked at it. */
+  /** Whole until a target has looked at the request, if it is not too long for that. */
+  readonly #body = new HeldBody()
+  /** How often the request was sent, or about to be, to a target that never looked at it. */
   #refusals = 0
-  /** What was sent of it to a target that may yet refuse the whole request. */
-  #sent: ByteWriter | null = null
-  /** No target has answered, and all that was sent is still here. */
-  #isSentKept = true
   /** What ends the request in place of its last byte, for a target that speaks HTTP/2. */
   #trailers: ByteWriter | null = null
   /** What the stream is reset with if it must be. */
@@ -131,7 +126,7 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     if (exchange === null) return
     exchange.receivedBytes = this.stream.receivedBytes
     if (isEnd) exchange.moveRequest(Side.done)
-    if (exchange.isConnecting) this.#held = append(this.#held, bytes, from, to)
+    if (exchange.isConnecting) this.#body.hold(bytes, from, to)
     else this.#relayBody(exchange, bytes, from, to, isEnd)
   }
 
@@ -157,41 +152,22 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   #relayBody(exchange: Exchange, bytes: Buffer, from: number, to: number, isEnd: boolean): void {
     const { targetStream } = exchange
     if (targetStream === null) relayRequestData(exchange, bytes, from, to, isEnd)
-    else this.#sendOnStream(targetStream, bytes, from, to, isEnd)
-    if (this.#paused === 0) this.#connection.session.consumed(this.stream, to - from)
-    else this.#owed += to - from
-  }
-
-  /** What had to wait for the connection; what is sent again comes first, for which the client has its window back. */
-  #sendHeld(exchange: Exchange): void {
-    const again = this.#again
-    const held = this.#held
-    this.#again = null
-    this.#held = null
-    const isEnded = exchange.requestSide === Side.done && this.#trailers === null
-    if (again !== null) {
-      this.#sendOnStream(exchange.targetStream!, again.bytes, 0, again.length, isEnded && held === null)
+    else {
+      this.#body.keep(bytes, from, to)
+      this.#sendOnStream(targetStream, bytes, from, to, isEnd)
     }
-    if (held !== null) this.#relayBody(exchange, held.bytes, 0, held.length, isEnded)
-    if (this.#trailers !== null) exchange.targetStream!.sendTrailers(this.#trailers)
+    this.#consumed(to - from)
   }
 
   #sendOnStream(targetStream: TargetStream, bytes: Buffer, from: number, to: number, isEnd: boolean): void {
-    this.#keepForReplay(bytes, from, to)
     targetStream.sendData(bytes, from, to, isEnd)
     if (targetStream.isCongested) this.pause(Pause.congestion)
   }
 
-  /** A request that the target never looked at may be sent again, for as long as all of it is here. */
-  #keepForReplay(bytes: Buffer, from: number, to: number): void {
-    if (!this.#isSentKept) return
-    if ((this.#sent?.length ?? 0) + to - from <= replayBytesMax) this.#sent = append(this.#sent, bytes, from, to)
-    else this.#forgetSent()
-  }
-
-  #forgetSent(): void {
-    this.#sent = null
-    this.#isSentKept = false
+  /** So many bytes of the body have gone on, for the first time. */
+  #consumed(size: number): void {
+    if (this.#paused === 0) this.#connection.session.consumed(this.stream, size)
+    else this.#owed += size
   }
 
   flushToTarget(): void {
@@ -228,10 +204,25 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   }
 
   #sendOnNewStream(exchange: Exchange, now: number): void {
+    const targetStream = exchange.targetStream!
+    const { bytes, length } = this.#body
     const isEnded = exchange.requestSide === Side.done && this.#trailers === null
-    const isWhole = isEnded && this.#again === null && this.#held === null
-    sendTargetStreamHead(exchange, isWhole, now)
-    this.#sendHeld(exchange)
+    sendTargetStreamHead(exchange, isEnded && length === 0, now)
+    if (length > 0) {
+      this.#sendOnStream(targetStream, bytes, 0, length, isEnded)
+      this.#consumed(this.#body.sent())
+    }
+    if (this.#trailers !== null) targetStream.sendTrailers(this.#trailers)
+  }
+
+  /** The same in HTTP/1.1, where nothing is ever sent again. */
+  #sendOnNewConnection(exchange: Exchange, now: number): void {
+    const { bytes, length } = this.#body
+    targetConnected(exchange, now)
+    relayRequestData(exchange, bytes, 0, length, exchange.requestSide === Side.done)
+    this.#consumed(this.#body.sent())
+    this.#body.letGo()
+    flushToTarget(exchange)
   }
 
   onRequestRead(): void {}
@@ -288,8 +279,7 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   onExchangeFinished(_isKept: boolean, now: number): void {
     const exchange = this.#exchange!
     this.#exchange = null
-    this.#held = null
-    this.#forgetSent()
+    this.#body.letGo()
     const { plane, session } = this.#connection
     if (plane.exchanges.length < exchangesPooledMax) plane.exchanges.push(exchange)
     this.resume(Pause.congestion)
@@ -335,11 +325,8 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
 
   onTargetConnected(now: number): void {
     const exchange = this.#exchange!
-    if (exchange.targetStream === null) {
-      targetConnected(exchange, now)
-      this.#sendHeld(exchange)
-      flushToTarget(exchange)
-    } else {
+    if (exchange.targetStream === null) this.#sendOnNewConnection(exchange, now)
+    else {
       exchange.isConnecting = false
       this.#sendOnNewStream(exchange, now)
     }
@@ -350,7 +337,7 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   }
 
   onTargetHead(fields: FieldBlock, isEnd: boolean, now: number): void {
-    this.#forgetSent()
+    this.#body.letGo()
     relayStreamHead(this.#exchange!, fields, isEnd, now)
   }
 
@@ -398,13 +385,11 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
     const exchange = this.#exchange!
     const refused = exchange.targetStream!
     const refusalsMax = refused.isGoingAway ? h2GoAwaysMax : 1
-    if (!this.#isSentKept || ++this.#refusals > refusalsMax) {
+    if (!this.#body.isWhole || ++this.#refusals > refusalsMax) {
       exchange.targetStream = null
       targetLost(exchange, 'targetStreamReset', now)
       return
     }
-    this.#again = this.#sent
-    this.#sent = null
     this.resume(Pause.congestion)
     this.#takeStream(exchange, exchange.target!, refused, now)
   }
@@ -426,14 +411,6 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   }
 }
 
-/** Copies the bytes behind those that are there. */
-function append(to: ByteWriter | null, bytes: Buffer, from: number, end: number): ByteWriter {
-  const writer = to ?? new ByteWriter(end - from)
-  writer.reserve(end - from)
-  writer.copy(bytes, from, end)
-  return writer
-}
-
 /** Not gRPC-Web, which is spoken over either version and has no trailers. */
 function isGrpc(head: RequestHead): boolean {
   const at = head.indexOf(Field.contentType)
@@ -443,7 +420,9 @@ function isGrpc(head: RequestHead): boolean {
 /** As they came: what HTTP/2 forbids in them was refused. */
 function copyTrailers(fields: FieldBlock, out: ByteWriter): void {
   for (let i = 0; i < fields.count; i++) {
-    writeField(out, fields.bytes, fields.nameFrom(i), fields.nameTo(i), fields.valueFrom(i), fields.valueTo(i))
+    const isNeverIndexed = fields.isNeverIndexed(i)
+    const { bytes } = fields
+    writeField(out, bytes, fields.nameFrom(i), fields.nameTo(i), fields.valueFrom(i), fields.valueTo(i), isNeverIndexed)
   }
 }
 

@@ -17,15 +17,17 @@ import type { Exchange } from './exchange.ts'
 import { forwardedFor, hostForTarget, keepsRequestField } from './request-head.ts'
 import { uriOf } from './request-target.ts'
 
+const slash = 0x2f
+
 export function writeH2TargetHead(exchange: Exchange, out: ByteWriter): void {
-  const { head, transformedUri, traceId, target } = exchange
+  const { head, traceId, target } = exchange
   const listener = exchange.listener!
   const { attributes } = listener.loadBalancer
   writeMethod(out, head.bytes, head.methodFrom, head.methodTo)
   writeScheme(out, target!.tls === null ? 'http' : 'https')
-  writeKnownText(out, StaticName.authority, authorityForTarget(exchange))
-  const path = Buffer.from(transformedUri === '' ? uriOf(exchange) : transformedUri, 'latin1')
-  writePath(out, path, 0, path.length)
+  const isHostNeverIndexed = head.meaning.hostAt !== -1 && head.isNeverIndexed(head.meaning.hostAt)
+  writeKnownText(out, StaticName.authority, authorityForTarget(exchange), isHostNeverIndexed)
+  writeTargetPath(exchange, out)
 
   if (attributes.xffHeaderProcessingMode === 'append') writeFieldText(out, 'x-forwarded-for', forwardedFor(exchange))
   writeFieldText(out, 'x-forwarded-proto', listener.protocol)
@@ -34,11 +36,24 @@ export function writeH2TargetHead(exchange: Exchange, out: ByteWriter): void {
     writeTlsFields(exchange.client!.tls, listener.requestHeaders, out, writeFieldText)
   }
   writeFieldText(out, 'x-amzn-trace-id', traceId)
-  if (head.meaning.lengthAt !== -1) writeContentLength(out, head.meaning.contentLength)
+  const { lengthAt, contentLength } = head.meaning
+  if (lengthAt !== -1) writeContentLength(out, contentLength, head.isNeverIndexed(lengthAt))
   for (let i = 0; i < head.fieldCount; i++) {
     if (!isSent(exchange, i)) continue
-    writeField(out, head.bytes, head.nameFrom(i), head.nameTo(i), head.valueFrom(i), head.valueTo(i))
+    const isNeverIndexed = head.isNeverIndexed(i)
+    writeField(out, head.bytes, head.nameFrom(i), head.nameTo(i), head.valueFrom(i), head.valueTo(i), isNeverIndexed)
   }
+}
+
+/** Most are passed on as they came, and no string is made. */
+function writeTargetPath(exchange: Exchange, out: ByteWriter): void {
+  const { head, pathFrom, transformedUri } = exchange
+  if (transformedUri === '' && head.bytes[pathFrom] === slash && !head.meaning.hasOddTarget) {
+    writePath(out, head.bytes, pathFrom, head.targetTo, head.isTargetNeverIndexed)
+    return
+  }
+  const path = Buffer.from(transformedUri === '' ? uriOf(exchange) : transformedUri, 'latin1')
+  writePath(out, path, 0, path.length, head.isTargetNeverIndexed)
 }
 
 function authorityForTarget({ listener, head, transformedHost, host, authority }: Exchange): string {

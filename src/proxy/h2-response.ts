@@ -25,19 +25,22 @@ export function writeH2ClientHead(exchange: Exchange, head: ResponseHead, now: n
   writeStatus(out, head.statusCode)
   const { dateAt, contentTypeAt } = meaning
   if (dateAt === -1) writeKnownText(out, StaticName.date, exchange.plane.dates.httpDate(now))
-  else writeKnown(out, StaticName.date, bytes, head.valueFrom(dateAt), head.valueTo(dateAt))
-  if (contentTypeAt !== -1) {
-    writeKnown(out, StaticName.contentType, bytes, head.valueFrom(contentTypeAt), head.valueTo(contentTypeAt))
-  }
+  else writeKnownField(StaticName.date, head, dateAt, out)
+  if (contentTypeAt !== -1) writeKnownField(StaticName.contentType, head, contentTypeAt, out)
   // With a 204 it means nothing (RFC 9110, section 8.6), and clients of HTTP/2 take it for malformed.
-  const hasLength = head.indexOf(Field.contentLength) !== -1 && head.statusCode !== 204
-  if (hasLength) writeContentLength(out, meaning.contentLength)
+  const lengthAt = head.statusCode === 204 ? -1 : head.indexOf(Field.contentLength)
+  if (lengthAt !== -1) writeContentLength(out, meaning.contentLength, head.isNeverIndexed(lengthAt))
   for (const cookie of stickyCookies(exchange, head, now)) writeKnownText(out, StaticName.setCookie, cookie)
   for (let i = 0; i < head.fieldCount; i++) {
     if (!keepsResponseField(head, i, responseHeaders)) continue
-    writeField(out, bytes, head.nameFrom(i), head.nameTo(i), head.valueFrom(i), head.valueTo(i))
+    const isNeverIndexed = head.isNeverIndexed(i)
+    writeField(out, bytes, head.nameFrom(i), head.nameTo(i), head.valueFrom(i), head.valueTo(i), isNeverIndexed)
   }
   writeOwnFields(exchange, out)
+}
+
+function writeKnownField(name: StaticName, head: ResponseHead, i: number, out: ByteWriter): void {
+  writeKnown(out, name, head.bytes, head.valueFrom(i), head.valueTo(i), head.isNeverIndexed(i))
 }
 
 export function writeH2Answer(exchange: Exchange, answer: OwnAnswer, out: ByteWriter): void {

@@ -4,13 +4,13 @@
  */
 
 import assert from 'node:assert/strict'
-import type { OutgoingHttpHeaders } from 'node:http2'
+import { type IncomingHttpHeaders, type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2'
 import { type TestContext, test } from 'node:test'
-import { askH2, connectH2, type H2Response } from '../support/h2-client.ts'
+import { askH2, connectH2, type H2Response, responseH2 } from '../support/h2-client.ts'
 import { startH2Scene } from '../support/h2-scene.ts'
 import { type SceneOptions, startScene } from '../support/scene.ts'
 import { secureListener } from '../support/secure-listener.ts'
-import { echo } from '../support/target-scripts.ts'
+import { answering, echo } from '../support/target-scripts.ts'
 
 /** A head as its target saw it; names in lower case, and the random part of the trace id taken out. */
 type Seen = { readonly line: string; readonly fields: Readonly<Record<string, string>> }
@@ -160,5 +160,106 @@ test('trailers go through to a target, and back, whether its connection is open 
     stream.end(body)
     stream.resume()
     assert.equal(((await back) as { 'x-back': string })['x-back'], `with-${body}`)
+  }
+})
+
+// --- Fields that no table may hold (RFC 7541, section 6.2.3) ---
+
+const secretOf = (headers: IncomingHttpHeaders) => (Reflect.get(headers, sensitiveHeaders) as string[]).toSorted()
+
+/** @returns what came so marked at the target, and then at the client, in heads and in trailers */
+async function secretsSeen(
+  t: TestContext,
+  { request = {}, response = {}, requestTrailers = {}, responseTrailers = {} }: Record<string, OutgoingHttpHeaders>,
+  options: SceneOptions = {},
+): Promise<readonly string[][]> {
+  const seen: string[][] = []
+  const { client } = await startH2Scene(
+    t,
+    (stream, headers) => {
+      seen.push(secretOf(headers))
+      stream.resume()
+      stream.once('trailers', trailers => {
+        seen.push(secretOf(trailers))
+        stream.respond({ ':status': 200, ...response }, { waitForTrailers: true })
+        stream.once('wantTrailers', () => stream.sendTrailers({ 'x-back': '1', ...responseTrailers }))
+        stream.end('body')
+      })
+    },
+    options,
+  )
+  const head = { ':method': 'POST', ':authority': 'a', ...request }
+  const stream = client.request(head, { waitForTrailers: true })
+  stream.once('wantTrailers', () => stream.sendTrailers({ 'x-forth': '1', ...requestTrailers }))
+  stream.once('response', headers => seen.push(secretOf(headers)))
+  stream.once('trailers', trailers => seen.push(secretOf(trailers)))
+  const answered = responseH2(stream)
+  stream.end('body')
+  assert.equal((await answered).status, 200)
+  return seen
+}
+
+const secret = (fields: OutgoingHttpHeaders, ...names: string[]) => ({ ...fields, [sensitiveHeaders]: names })
+
+const secrets: readonly (readonly [what: string, messages: Record<string, OutgoingHttpHeaders>, seen: string[][]])[] = [
+  [
+    'whatever stands around them',
+    {
+      request: secret(
+        { 'x-a': '1', authorization: 'Basic YTpi', accept: '*/*', 'x-key': 'k' },
+        'authorization',
+        'x-key',
+      ),
+      requestTrailers: secret({ 'x-plain': '1', 'x-sum': '2' }, 'x-sum'),
+      response: secret({ 'x-plain': '1', 'x-token': '2', etag: '"3"' }, 'x-token', 'etag'),
+      responseTrailers: secret({ 'x-plain': '1', 'x-sign': '2' }, 'x-sign'),
+    },
+    [['authorization', 'x-key'], ['x-sum'], ['etag', 'x-token'], ['x-sign']],
+  ],
+  [
+    'those that the load balancer writes anew',
+    {
+      request: secret(
+        { ':path': '/secret', 'content-length': '4', 'x-plain': '1' },
+        ...[':authority', ':path', 'content-length'],
+      ),
+      response: secret(
+        { date: 'Thu, 01 Jan 1970 00:00:00 GMT', 'content-type': 'a/b', 'content-length': '4', 'x-plain': '1' },
+        ...['date', 'content-type', 'content-length'],
+      ),
+    },
+    [[':authority', ':path', 'content-length'], [], ['content-length', 'content-type', 'date'], []],
+  ],
+  ['a path that is in the static table', { request: secret({ ':path': '/' }, ':path') }, [[':path'], [], [], []]],
+  [
+    'cookies that are one again',
+    { request: { 'x-a': '1', cookie: [`long=${'x'.repeat(40)}`, 'b=2'], 'x-b': '1' } },
+    [['cookie'], [], [], []],
+  ],
+  [
+    'none',
+    { request: { 'x-a': '1', cookie: `long=${'x'.repeat(40)}` }, response: { etag: '1', 'set-cookie': 'a=1' } },
+    [[], [], [], []],
+  ],
+]
+
+for (const [what, messages, seen] of secrets) {
+  test(`fields for no table stay so on their way: ${what}`, async t => {
+    assert.deepEqual(await secretsSeen(t, messages), seen)
+  })
+}
+
+test('a path for no table stays so when it is transformed', async t => {
+  const rewrites = [{ regex: '^/old/(.*)$', replace: '/new/$1' }]
+  const options = rewriting([{ type: 'url-rewrite', urlRewrite: { rewrites } }])
+  const [atTarget] = await secretsSeen(t, { request: secret({ ':path': '/old/key' }, ':path') }, options)
+  assert.deepEqual(atTarget, [':path'])
+})
+
+test('what came over HTTP/1.1 is marked as nothing, behind a secret that came over HTTP/2', async t => {
+  const scene = await startScene(t, { ...secureListener, targets: [answering(200, '', ['X-Key: k'])] })
+  const client = await connectH2(t, scene.plane.port)
+  for (const headers of [secret({ 'x-key': 'k' }, 'x-key'), {}]) {
+    assert.deepEqual(secretOf((await askH2(client, headers)).headers), [])
   }
 })

@@ -56,6 +56,8 @@ export abstract class Head {
   faultText = ''
   /** Where the deciding byte stands, from the first byte of the head. */
   faultAt = 0
+  /** Null: there are none, as ever in HTTP/1.1. */
+  #neverIndexed: Set<number> | null = null
   #fields = new Uint8Array(initialFields)
   #offsets = new Int32Array(initialFields * fieldStride)
   /** Bytes of an incomplete head that `bytes` holds. */
@@ -81,6 +83,7 @@ export abstract class Head {
     this.isOdd = false
     this.isSimple = false
     this.fault = null
+    this.#neverIndexed = null
     this.#held = 0
     this.#lineAt = 0
     this.#hasStartLine = false
@@ -114,6 +117,16 @@ export abstract class Head {
   /** Where the line after field `i` begins, or the closing empty line; unknown where the head is odd. */
   lineEnd(i: number): number {
     return i + 1 < this.fieldCount ? this.nameFrom(i + 1) : this.length - 2
+  }
+
+  /** Of HTTP/2: whether the field must be kept out of all tables where it goes on (RFC 7541, section 6.2.3). */
+  isNeverIndexed(i: number): boolean {
+    return this.#neverIndexed?.has(i) === true
+  }
+
+  markNeverIndexed(i: number): void {
+    this.#neverIndexed ??= new Set()
+    this.#neverIndexed.add(i)
   }
 
   text(from: number, to: number): string {

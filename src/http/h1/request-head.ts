@@ -22,6 +22,8 @@ export class RequestHead extends Head {
   /** The request target as sent, whatever its form, without spaces around it. */
   targetFrom = 0
   targetTo = 0
+  /** The same of the target as `isNeverIndexed` says of fields. */
+  isTargetNeverIndexed = false
   /** With the white space around it, other than spaces before it; empty for HTTP/0.9. */
   versionFrom = 0
   versionTo = 0
@@ -43,6 +45,7 @@ export class RequestHead extends Head {
 
   override reset(): void {
     super.reset()
+    this.isTargetNeverIndexed = false
     this.isOldest = false
     this.hasBareLf = false
     this.hasFolding = false

@@ -108,13 +108,17 @@ describe('fields are written', () => {
     const block = written(out => {
       writeField(out, head, 0, 13, 15, 16, true)
       writeField(out, head, 1, 4, 15, 16, true)
+      writeKnownText(out, StaticName.date, 'x', true)
+      writeContentLength(out, 1, true)
     })
     const fields = decoded(block)
     assert.deepEqual(
-      [0, 1].map(i => fields.isNeverIndexed(i)),
-      [true, true],
+      [0, 1, 2, 3].map(i => fields.isNeverIndexed(i)),
+      [true, true, true, true],
     )
-    assert.deepEqual(linesOf(block), ['authorization: x', 'uth: x'])
+    assert.deepEqual(linesOf(block), ['authorization: x', 'uth: x', 'date: x', 'content-length: 1'])
+    const path = written(out => writePath(out, Buffer.from('/'), 0, 1, true))
+    assert.deepEqual([decoded(path).isNeverIndexed(0), ...linesOf(path)], [true, ':path: /'])
   })
 
   it('as requests have them', () => {

@@ -6,7 +6,8 @@
  * the static table by their index, with incremental indexing, others in full and without; strings in Huffman code where
  * that is shorter, digits of status and length never.
  *
- * Every function makes the room it needs.
+ * Every function makes the room it needs. Whoever passes on a field that came as never indexed must keep that, and says so
+ * as `isNeverIndexed` (RFC 7541, section 6.2.3).
  */
 
 import type { ByteWriter } from '../../base/byte-writer.ts'
@@ -36,9 +37,9 @@ export function writeStatus(out: ByteWriter, status: number): void {
   out.decimal(status)
 }
 
-export function writeContentLength(out: ByteWriter, length: number): void {
+export function writeContentLength(out: ByteWriter, length: number, isNeverIndexed = false): void {
   out.reserve(20)
-  out.uint8(withIndexing | StaticName.contentLength)
+  writeName(out, StaticName.contentLength, isNeverIndexed)
   const sizeAt = out.length++
   out.decimal(length)
   out.bytes[sizeAt] = out.length - sizeAt - 1
@@ -54,28 +55,31 @@ export function writeScheme(out: ByteWriter, scheme: 'http' | 'https'): void {
   writeIndexed(out, scheme === 'http' ? StaticName.scheme : StaticName.scheme + 1)
 }
 
-export function writePath(out: ByteWriter, bytes: Buffer, from: number, to: number): void {
-  if (isText(bytes, from, to, '/')) writeIndexed(out, StaticName.path)
-  else writeKnown(out, StaticName.path, bytes, from, to)
+export function writePath(out: ByteWriter, bytes: Buffer, from: number, to: number, isNeverIndexed = false): void {
+  if (!isNeverIndexed && isText(bytes, from, to, '/')) writeIndexed(out, StaticName.path)
+  else writeKnown(out, StaticName.path, bytes, from, to, isNeverIndexed)
 }
 
 /** A field with a name of the static table. */
-export function writeKnown(out: ByteWriter, name: StaticName, bytes: Buffer, from: number, to: number): void {
+export function writeKnown(
+  out: ByteWriter,
+  name: StaticName,
+  bytes: Buffer,
+  from: number,
+  to: number,
+  isNeverIndexed = false,
+): void {
   out.reserve(2 * integerBytesMax + to - from)
-  writeInteger(out, withIndexing, 6, name)
+  writeName(out, name, isNeverIndexed)
   writeString(out, plainCode, bytes, from, to)
 }
 
-export function writeKnownText(out: ByteWriter, name: StaticName, value: string): void {
+export function writeKnownText(out: ByteWriter, name: StaticName, value: string, isNeverIndexed = false): void {
   const length = toScratch(value, 0)
-  writeKnown(out, name, scratch, 0, length)
+  writeKnown(out, name, scratch, 0, length, isNeverIndexed)
 }
 
-/**
- * Any field but a pseudo one. Its name is written in lower case.
- *
- * @param isNeverIndexed as the field was received: whoever passes it on must keep that (RFC 7541, section 6.2.3)
- */
+/** Any field but a pseudo one. Its name is written in lower case. */
 export function writeField(
   out: ByteWriter,
   bytes: Buffer,
@@ -87,9 +91,8 @@ export function writeField(
 ): void {
   out.reserve(3 * integerBytesMax + nameTo - nameFrom + valueTo - valueFrom)
   const index = staticNameIndex(bytes, nameFrom, nameTo)
-  if (isNeverIndexed) writeInteger(out, neverIndexed, 4, index)
-  else if (index !== 0) writeInteger(out, withIndexing, 6, index)
-  else out.uint8(withoutIndexing)
+  if (index !== 0) writeName(out, index, isNeverIndexed)
+  else out.uint8(isNeverIndexed ? neverIndexed : withoutIndexing)
   if (index === 0) writeString(out, lowerCaseCode, bytes, nameFrom, nameTo)
   writeString(out, plainCode, bytes, valueFrom, valueTo)
 }
@@ -125,6 +128,12 @@ function isText(bytes: Buffer, from: number, to: number, text: string): boolean 
 function writeIndexed(out: ByteWriter, index: number): void {
   out.reserve(1)
   out.uint8(0x80 | index)
+}
+
+/** @param index of the static table */
+function writeName(out: ByteWriter, index: number, isNeverIndexed: boolean): void {
+  if (isNeverIndexed) writeInteger(out, neverIndexed, 4, index)
+  else writeInteger(out, withIndexing, 6, index)
 }
 
 /** RFC 7541, section 5.1. @param bits of the first byte that hold the number; `flags` are the others */

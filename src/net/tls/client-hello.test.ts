@@ -43,12 +43,36 @@ describe('the first bytes of a client', () => {
 
   it('may spread a hello over several records', () => {
     const message = hello.subarray(5)
-    const records: Buffer[] = []
-    for (let at = 0; at < message.length; at += 100) {
-      const piece = message.subarray(at, at + 100)
-      records.push(Buffer.of(22, 3, 1, 0, piece.length), piece)
+    for (const size of [1, 3, 100]) {
+      const records: Buffer[] = []
+      for (let at = 0; at < message.length; at += size) {
+        const piece = message.subarray(at, at + size)
+        records.push(Buffer.of(22, 3, 1, 0, piece.length), piece)
+      }
+      assert.deepEqual(readFirstBytes(Buffer.concat(records)), expected, `${size}`)
     }
-    assert.deepEqual(readFirstBytes(Buffer.concat(records)), expected)
+  })
+
+  it('are a hello whatever comes behind it in the same read', () => {
+    const changeCipherSpec = Buffer.of(20, 3, 3, 0, 1, 1)
+    const earlyData = Buffer.concat([Buffer.of(23, 3, 3, 0, 40), Buffer.alloc(40, 0x16)])
+    const finished = Buffer.concat([hello.subarray(0, 5), hello.subarray(5), Buffer.of(20, 0, 0, 0)])
+    finished.writeUInt16BE(finished.length - 5, 3)
+    const behind = [
+      Buffer.concat([hello, changeCipherSpec]),
+      Buffer.concat([hello, changeCipherSpec, earlyData]),
+      Buffer.concat([hello, earlyData.subarray(0, 9)]),
+      Buffer.concat([hello, Buffer.from('GET / HTTP/1.1\r\n')]),
+      finished,
+    ]
+    for (const [i, bytes] of behind.entries()) assert.deepEqual(readFirstBytes(bytes), expected, `${i}`)
+  })
+
+  it('are no hello where something else comes in between', () => {
+    const alert = Buffer.of(21, 3, 3, 0, 2, 2, 0)
+    const cut = Buffer.from(hello.subarray(0, 100))
+    cut.writeUInt16BE(95, 3)
+    assert.equal(readFirstBytes(Buffer.concat([cut, alert])), 'unknown')
   })
 
   it('are a hello without a name, where that is none of a host', async () => {

@@ -21,6 +21,9 @@ export type FirstBytes = ClientHello | 'incomplete' | 'plainHttp' | 'unknown'
 const firstBytesMax = 16 * 1024
 const recordBytesMax = 16 * 1024
 
+const recordHeadBytes = 5
+const messageHeadBytes = 4
+
 const handshakeRecord = 22
 const clientHelloMessage = 1
 const extensions = { serverName: 0, supportedGroups: 10, alpn: 16, keyShare: 51 } as const
@@ -31,12 +34,12 @@ const methodBytesMax = 32
 export function readFirstBytes(bytes: Buffer): FirstBytes {
   if (bytes.length === 0) return 'incomplete'
   if (bytes[0] !== handshakeRecord) return readMethod(bytes)
-  const message = joinRecords(bytes)
+  const message = readMessage(bytes)
   if (message === null || (message.length > 0 && message[0] !== clientHelloMessage)) return 'unknown'
-  const size = message.length < 4 ? firstBytesMax : message.readUIntBE(1, 3)
-  if (message.length < 4 + size) return bytes.length < firstBytesMax ? 'incomplete' : 'unknown'
+  const end = endOfMessage(message, message.length)
+  if (message.length < end) return bytes.length < firstBytesMax ? 'incomplete' : 'unknown'
   try {
-    return readHello(new Reader(message.subarray(4, 4 + size)))
+    return readHello(new Reader(message.subarray(messageHeadBytes, end)))
   } catch (error) {
     if (error instanceof RangeError) return 'unknown'
     throw error
@@ -51,18 +54,28 @@ function readMethod(bytes: Buffer): FirstBytes {
   return at > 0 && bytes[at] === 0x20 ? 'plainHttp' : 'unknown'
 }
 
-/** What the records hold so far, of which the last may be cut off; null if they are none of a handshake. */
-function joinRecords(bytes: Buffer): Buffer | null {
-  const pieces: Buffer[] = []
-  for (let at = 0; at < bytes.length; ) {
+/**
+ * The first message of a handshake, as far as it has come; null if the records in which it should stand are of something
+ * else. What comes behind it is not looked at: early data, for one (RFC 8446, sections 4.2.10 and D.4).
+ */
+function readMessage(bytes: Buffer): Buffer | null {
+  const message = Buffer.allocUnsafe(bytes.length)
+  let length = 0
+  for (let at = 0; at < bytes.length && length < endOfMessage(message, length); ) {
     if (bytes[at] !== handshakeRecord || (at + 1 < bytes.length && bytes[at + 1] !== 3)) return null
-    if (at + 5 > bytes.length) break
+    if (at + recordHeadBytes > bytes.length) break
     const size = bytes.readUInt16BE(at + 3)
     if (size === 0 || size > recordBytesMax) return null
-    pieces.push(bytes.subarray(at + 5, at + 5 + size))
-    at += 5 + size
+    at += recordHeadBytes
+    length += bytes.copy(message, length, at, at + size)
+    at += size
   }
-  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+  return message.subarray(0, length)
+}
+
+/** Its type, and its length in three bytes. @returns more than there is, while that is not known */
+function endOfMessage(message: Buffer, length: number): number {
+  return length < messageHeadBytes ? firstBytesMax : messageHeadBytes + message.readUIntBE(1, 3)
 }
 
 function readHello(hello: Reader): ClientHello {
