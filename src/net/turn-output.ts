@@ -1,10 +1,11 @@
 /**
  * What several parties write for one connection within a turn of the event loop, and leaves together when all had
- * theirs: one write, and one TLS record, for as many of them as there were.
+ * theirs: one write, and one TLS record, for as many of them as there were. While the socket is full it stays here: how
+ * much that may be is for those to bound who write it.
  */
 
 import type { ByteWriter } from '../base/byte-writer.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, lentBytesMin } from './connection.ts'
 
 /** Memory for what comes next, where the socket keeps what it was sent. */
 const outBytes = 4 * 1024
@@ -17,14 +18,14 @@ export class TurnOutput {
   readonly #onSent: () => void
   #isWaiting = false
 
-  /** @param onSent comes behind each turn in which something was to be sent */
+  /** @param onSent comes behind each turn in which something was to be sent, whether or not the socket had room for it */
   constructor(connection: Connection, out: ByteWriter, onSent: () => void) {
     this.#connection = connection
     this.#out = out
     this.#onSent = onSent
   }
 
-  /** Something stands in the writer, or the connection has reason to look at itself. */
+  /** Something stands in the writer, the socket has room again, or the connection has reason to look at itself. */
   sendSoon(): void {
     if (this.#isWaiting) return
     this.#isWaiting = true
@@ -34,15 +35,21 @@ export class TurnOutput {
   /** By `sendLater`. */
   onTurnOver(): void {
     this.#isWaiting = false
-    this.send()
+    if (!this.#connection.isCongested) this.send()
     this.#onSent()
   }
 
+  /** At once, also to a socket that is full. */
   send(): void {
     const out = this.#out
     const size = out.length
     if (size === 0) return
     out.length = 0
+    // The socket will keep it: a peer that does not read must not hold much memory for each of many small pieces.
+    if (size < lentBytesMin && this.#connection.socket.writableLength > 0) {
+      this.#connection.send(Buffer.from(out.bytes.subarray(0, size)), 0, size)
+      return
+    }
     const isOurs = this.#connection.send(out.bytes, 0, size)
     if (!isOurs || out.bytes.length > keptBytesMax) out.bytes = Buffer.allocUnsafeSlow(outBytes)
   }

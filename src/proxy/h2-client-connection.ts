@@ -5,6 +5,7 @@
 
 import { type FieldBlock, type H2Bounds, H2Error, type H2Handler, H2Session, type H2Stream } from '../http/h2.ts'
 import {
+  h2BodyBytesReadyMax,
   h2ConnectionWindowBytes,
   h2HeaderBlockBytesMax,
   h2RequestsMax,
@@ -34,7 +35,7 @@ const bounds: H2Bounds = {
   fieldBytesMax: requestHeaderBytesMax,
   fieldsMax: headerFieldsMax,
   headerBlockBytesMax: h2HeaderBlockBytesMax,
-  outBytesMax: 64 * 1024,
+  outBytesMax: h2BodyBytesReadyMax,
 }
 
 export class H2ClientConnection extends Connection implements H2Handler<ClientStream> {
@@ -202,6 +203,7 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
   protected override onDrained(now: number): void {
     this.session.now = now
     this.session.isBlocked = false
+    this.#output.sendSoon()
   }
 
   protected override onClosed(now: number): void {

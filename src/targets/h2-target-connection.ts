@@ -132,6 +132,7 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
   protected override onDrained(now: number): void {
     this.session.now = now
     this.session.isBlocked = false
+    this.#output.sendSoon()
   }
 
   protected override onBroken(code: string | null, now: number): void {
