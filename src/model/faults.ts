@@ -239,7 +239,7 @@ export const faults = {
   responseStalled: {
     ...afterHead,
     side: 'target',
-    text: 'the target stopped sending its response for the idle timeout',
+    text: 'the target stopped sending its response, or reading, for the idle timeout',
   },
   deregistrationExpiredDuringResponse: {
     ...afterHead,

@@ -55,6 +55,8 @@ export const h2HeaderBlockBytesMax = 2 * requestHeadBytesMax
 export const h2TargetStreamsMax = 128
 /** Ours: bytes of bodies that stand ready at once for one HTTP/2 connection, as many as its socket takes before it is full. */
 export const h2BodyBytesReadyMax = 64 * 1024
+/** Ours: bytes that stand ready for one connection to a target and let no further request begin. Bodies leave room for heads. */
+export const h2TargetBytesReadyMax = 2 * h2BodyBytesReadyMax
 
 /** Ours: frames that carry on one HTTP/2 header block. At 16 K each four would do; some clients cut finer. */
 export const h2ContinuationsMax = 32

@@ -100,11 +100,13 @@ const http2Faults: Readonly<Record<Http2Failure, FaultCode>> = {
   HTTP2_BROKEN: 'targetProtocolError',
   HTTP2_NO_SETTINGS: 'targetHttp2Timeout',
   HTTP2_NO_STREAMS: 'targetTakesNoStreams',
+  HTTP2_STALLED: 'targetIdle',
 }
 
+const connectionFaults: Readonly<Record<string, FaultCode>> = { ...tlsFaults, ...http2Faults }
+
 const connectFaults: Readonly<Record<string, FaultCode>> = {
-  ...tlsFaults,
-  ...http2Faults,
+  ...connectionFaults,
   ECONNREFUSED: 'targetRefused',
   ECONNRESET: 'targetRefused',
   ETIMEDOUT: 'connectTimeout',
@@ -136,12 +138,8 @@ export function targetEnded(exchange: Exchange, now: number): void {
 export function targetClosed(exchange: Exchange, code: string | null, now: number): void {
   exchange.targetConnection = null
   exchange.targetStream = null
-  targetLost(exchange, code === null ? 'targetClosed' : brokenBy(code), now)
-}
-
-/** In TLS 1.3 a target may refuse when the handshake is over for us; an alert then comes in place of the answer. */
-function brokenBy(code: string): FaultCode {
-  return code in tlsFaults ? tlsFaults[code as TlsFailure] : 'targetReset'
+  // In TLS 1.3 a target may refuse when the handshake is over for us; an alert then comes in place of the answer.
+  targetLost(exchange, code === null ? 'targetClosed' : (connectionFaults[code] ?? 'targetReset'), now)
 }
 
 export function targetLost(exchange: Exchange, beforeAnswer: FaultCode, now: number): void {
@@ -151,7 +149,7 @@ export function targetLost(exchange: Exchange, beforeAnswer: FaultCode, now: num
       failExchange(exchange, beforeAnswer, now)
       return
     case Side.body:
-      failExchange(exchange, 'responseTruncated', now)
+      failExchange(exchange, beforeAnswer === 'targetIdle' ? 'responseStalled' : 'responseTruncated', now)
       return
     case Side.done:
       // It had answered before it had the whole request, and takes no more of it: that is its right.

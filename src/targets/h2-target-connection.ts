@@ -1,14 +1,19 @@
 /**
  * A connection to a target that speaks HTTP/2: many requests share it, each on a stream of its own (`TargetStream`). A
  * further connection is opened when the target takes no more streams on those there are.
+ *
+ * While the target does not read, no request begins: those that come wait, as many as it takes streams, and cost no more
+ * than their clients hold already. So what stands before it is bounded by what is in flight, however fast requests end.
  */
 
 import type { ByteWriter } from '../base/byte-writer.ts'
 import { type FieldBlock, type H2Bounds, H2Error, type H2Handler, H2Session, type H2Stream } from '../http/h2.ts'
 import {
   connectTimeoutMs,
+  h2BodyBytesReadyMax,
   h2ConnectionWindowBytes,
   h2StreamWindowBytes,
+  h2TargetBytesReadyMax,
   h2TargetStreamsMax,
   headerFieldsMax,
   responseHeadBytesMax,
@@ -50,6 +55,8 @@ export type Http2Failure =
   | 'HTTP2_NO_SETTINGS'
   /** They allow no streams at all. */
   | 'HTTP2_NO_STREAMS'
+  /** It has read nothing for the idle timeout. */
+  | 'HTTP2_STALLED'
 
 const bounds: H2Bounds = {
   streamsMax: h2TargetStreamsMax,
@@ -60,12 +67,12 @@ const bounds: H2Bounds = {
   fieldsMax: headerFieldsMax,
   // Beyond, nothing can be read on this connection any more; up to there, only the stream is spoilt.
   headerBlockBytesMax: 4 * responseHeadBytesMax,
-  outBytesMax: 64 * 1024,
+  outBytesMax: h2BodyBytesReadyMax,
 }
 
 export class H2TargetConnection extends TargetSocket implements H2Handler<TargetStream> {
   readonly session: H2Session<TargetStream> = new H2Session('client', this, bounds)
-  /** They begin when the target has said how many streams it takes. */
+  /** They begin when the target has said how many streams it takes, and as it reads what was sent before. */
   readonly #waiting = new Set<TargetStream>()
   readonly #output: TurnOutput
   /** The target has said it. */
@@ -73,6 +80,8 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
   #openedAt = 0
   /** When the last stream ended, or the connection was opened. */
   #unusedSince: number
+  /** Since when the socket is full, where it is. */
+  #congestedSince = 0
 
   constructor(net: NetContext, target: Target) {
     super(net, target)
@@ -82,13 +91,26 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
 
   /** @returns null when this connection takes no more requests, or none at the moment */
   openStream(user: TargetStreamUser): TargetStream | null {
-    const { session } = this
-    if (this.isClosed || this.isRetired || this.hasEnded || session.isGoingAway) return null
+    if (!this.#takesRequests || this.#waiting.size > 0 || !this.#mayBegin) return null
     const stream = new TargetStream(this, user)
-    if (this.#isReady) return stream.begin() ? stream : null
-    if (this.#waiting.size >= this.target.h2StreamsMax) return null
+    return stream.begin() ? stream : null
+  }
+
+  /** @returns one that begins when it may; null when no more of them may wait */
+  awaitStream(user: TargetStreamUser): TargetStream | null {
+    const waitingMax = this.#isReady ? this.session.streamsLeft : this.target.h2StreamsMax
+    if (!this.#takesRequests || this.#waiting.size >= waitingMax) return null
+    const stream = new TargetStream(this, user)
     this.#waiting.add(stream)
     return stream
+  }
+
+  get #takesRequests(): boolean {
+    return !(this.isClosed || this.isRetired || this.hasEnded || this.session.isGoingAway)
+  }
+
+  get #mayBegin(): boolean {
+    return this.#isReady && !this.isCongested && this.session.out.length < h2TargetBytesReadyMax
   }
 
   protected override onOpened(now: number): void {
@@ -105,10 +127,10 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
   protected override onBytes(bytes: Buffer, size: number, now: number): void {
     if (this.isRetired) return
     this.session.read(bytes, 0, size, now)
-    if (!this.#isReady && this.session.hasPeerSettings) this.#beginWaiting(now)
+    if (!this.#isReady && this.session.hasPeerSettings) this.#onReady(now)
   }
 
-  #beginWaiting(now: number): void {
+  #onReady(now: number): void {
     const { session, target } = this
     this.#isReady = true
     if (session.peerMaxConcurrentStreams === 0) {
@@ -116,11 +138,22 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
       return
     }
     target.h2StreamsMax = Math.min(h2TargetStreamsMax, session.peerMaxConcurrentStreams)
-    for (const stream of this.#takeWaiting()) {
+    if (session.isGoingAway) this.#refuseWaiting(now)
+    else this.#beginWaiting(now)
+  }
+
+  /** In the order in which they came. */
+  #beginWaiting(now: number): void {
+    for (const stream of this.#waiting) {
+      if (!this.#mayBegin) return
+      this.#waiting.delete(stream)
       if (stream.begin()) stream.user?.onTargetConnected(now)
-      else if (session.isGoingAway) stream.end()?.onTargetRefused(now)
       else stream.end()?.onTargetFull(now)
     }
+  }
+
+  #refuseWaiting(now: number): void {
+    for (const stream of this.#takeWaiting()) stream.end()?.onTargetRefused(now)
   }
 
   protected override onEnd(now: number): void {
@@ -132,6 +165,7 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
   protected override onDrained(now: number): void {
     this.session.now = now
     this.session.isBlocked = false
+    this.#beginWaiting(now)
     this.#output.sendSoon()
   }
 
@@ -142,12 +176,26 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
 
   protected override openDeadlineMs(): number {
     if (!this.#isReady) return this.#openedAt + connectTimeoutMs
-    return this.session.streams.size > 0 ? Infinity : this.#unusedSince + this.target.idleTimeoutMs
+    if (this.isCongested) return this.#congestedSince + this.target.idleTimeoutMs
+    const isUsed = this.session.streams.size > 0 || this.#waiting.size > 0
+    return isUsed ? Infinity : this.#unusedSince + this.target.idleTimeoutMs
   }
 
   override onDeadline(now: number): void {
     if (this.isConnected && !this.#isReady) this.#giveUp('HTTP2_NO_SETTINGS', now)
+    else if (this.isConnected && this.isCongested) this.#onStalled(now)
     else super.onDeadline(now)
+  }
+
+  /** Those that wait for it since before it stalled have waited long enough; the others may do better elsewhere. */
+  #onStalled(now: number): void {
+    const waiting = this.#takeWaiting()
+    this.errorCode = 'HTTP2_STALLED' satisfies Http2Failure
+    this.abort()
+    for (const stream of waiting) {
+      if (stream.lastActivity + this.target.idleTimeoutMs > now) stream.end()?.onTargetFull(now)
+      else stream.end()?.onTargetUnreachable('HTTP2_STALLED' satisfies Http2Failure, now)
+    }
   }
 
   protected override onRetired(): void {
@@ -166,8 +214,11 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
   }
 
   #onSent(): void {
-    this.session.now = this.net.clock.now()
+    const now = this.net.clock.now()
+    this.session.now = now
+    if (this.isCongested && !this.session.isBlocked) this.#congestedSince = now
     this.session.isBlocked = this.isCongested
+    this.#beginWaiting(now)
     const isUnwanted = this.session.isGoingAway || !this.target.isRegistered
     if (isUnwanted && this.session.streams.size === 0 && this.#waiting.size === 0) this.retire()
   }
@@ -195,8 +246,9 @@ export class H2TargetConnection extends TargetSocket implements H2Handler<Target
     stream.user!.touch(now).user?.onTargetDrained(now)
   }
 
-  onGoAway(): void {
+  onGoAway(_lastStreamId: number, _code: number, now: number): void {
     this.onRetired()
+    if (this.#isReady) this.#refuseWaiting(now)
     this.#output.sendSoon()
   }
 
@@ -337,7 +389,8 @@ export class TargetStream {
 }
 
 /**
- * Takes a stream of the first connection that has one, or opens a connection.
+ * Takes a stream of the first connection that has one now, else of the first where it may wait for one, or opens a
+ * connection.
  *
  * @param except a connection that is of no use for this request
  */
@@ -351,9 +404,13 @@ export function acquireStream(
     const stream = connection === except ? null : connection.openStream(user)
     if (stream !== null) return stream
   }
+  for (const connection of target.h2Connections) {
+    const stream = connection === except ? null : connection.awaitStream(user)
+    if (stream !== null) return stream
+  }
   const connection = new H2TargetConnection(net, target)
   target.h2Connections.push(connection)
-  const stream = connection.openStream(user)!
+  const stream = connection.awaitStream(user)!
   stream.isFirst = true
   return stream
 }

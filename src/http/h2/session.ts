@@ -138,13 +138,18 @@ export class H2Session<User> {
     this.#announce()
   }
 
-  /** Client role. @returns null when no more may be opened: too many are open, the peer goes away, ids are used up */
+  /** Client role: how many more may be opened now. None where the peer goes away or ids are used up. */
+  get streamsLeft(): number {
+    if (this.isGoingAway || this.#lastStreamId + 2 > windowBytesMax) return 0
+    return Math.min(this.peerMaxConcurrentStreams, this.#bounds.streamsMax) - this.#streams.size
+  }
+
+  /** Client role. @returns null when no more may be opened */
   openStream(): H2Stream<User> | null {
     assert(!this.#isServer, 'only clients open streams')
     const opened = this.#opened
     assert(opened === null || opened.isHeadSent || opened.isClosed, 'a head is sent before another stream is opened')
-    const most = Math.min(this.peerMaxConcurrentStreams, this.#bounds.streamsMax)
-    if (this.isGoingAway || this.#streams.size >= most || this.#lastStreamId + 2 > windowBytesMax) return null
+    if (this.streamsLeft <= 0) return null
     this.#lastStreamId += 2
     this.#opened = this.#addStream(this.#lastStreamId)
     return this.#opened
