@@ -42,6 +42,13 @@ export class ByteWriter {
     this.bytes[this.length++] = 0x30 + (value % 10)
   }
 
+  /** In lower case. @param value 0 to 2^32 - 1 */
+  hexadecimal(value: number): void {
+    if (value >= 16) this.hexadecimal(value >>> 4)
+    const digit = value & 15
+    this.bytes[this.length++] = digit < 10 ? 0x30 + digit : 0x57 + digit
+  }
+
   /** @param value 0 to 2^32 - 1, in network order as all numbers here */
   uint32(value: number): void {
     this.uint16(value >>> 16)

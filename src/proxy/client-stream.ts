@@ -44,6 +44,9 @@ import {
 import { routeRequest } from './route-request.ts'
 
 const nothing = Buffer.alloc(0)
+const grpcType = 'application/grpc'
+const plus = 0x2b
+const semicolon = 0x3b
 
 export class ClientStream implements Client, TargetUser, TargetStreamUser {
   readonly isHttp2 = true
@@ -414,7 +417,9 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
 /** Not gRPC-Web, which is spoken over either version and has no trailers. */
 function isGrpc(head: RequestHead): boolean {
   const at = head.indexOf(Field.contentType)
-  return at !== -1 && /^application\/grpc(?:$|[+;])/i.test(head.text(head.valueFrom(at), head.valueTo(at)))
+  if (at === -1 || !head.valueBegins(at, grpcType)) return false
+  const end = head.valueFrom(at) + grpcType.length
+  return end === head.valueTo(at) || head.bytes[end] === plus || head.bytes[end] === semicolon
 }
 
 /** As they came: what HTTP/2 forbids in them was refused. */

@@ -64,7 +64,10 @@ export function relayRequestData(exchange: Exchange, bytes: Buffer, at: number, 
   const isChunked = exchange.head.meaning.bodyKind === BodyKind.chunked
   out.reserve(to - at + chunkFramingBytesMax)
   if (to > at) {
-    if (isChunked) out.ascii(`${(to - at).toString(16)}\r\n`)
+    if (isChunked) {
+      out.hexadecimal(to - at)
+      out.ascii('\r\n')
+    }
     out.copy(bytes, at, to)
     if (isChunked) out.ascii('\r\n')
   }

@@ -19,7 +19,8 @@ export function writeClientBody(
   const length = to - at
   if (exchange.addsChunks) {
     out.reserve(length + 20)
-    out.ascii(`${length.toString(16)}\r\n`)
+    out.hexadecimal(length)
+    out.ascii('\r\n')
     out.copy(bytes, at, to)
     out.ascii('\r\n')
   } else if (bytes === shared || length < lentBytesMin) {

@@ -34,13 +34,18 @@ const requests = {
   'HTTP/2 POST': { ':method': 'POST' },
   gRPC: { ':method': 'POST', 'content-type': 'application/grpc' },
   'gRPC of a kind': { ':method': 'POST', 'content-type': 'application/grpc+proto' },
+  'gRPC with a parameter': { ':method': 'POST', 'content-type': 'Application/GRPC;a=b' },
+  'a longer word': { ':method': 'POST', 'content-type': 'application/grpcs' },
+  'a shorter word': { ':method': 'POST', 'content-type': 'application/grp' },
 }
+const grpc = ['gRPC', 'gRPC of a kind', 'gRPC with a parameter'] as const
+const posts = ['HTTP/2 POST', 'a longer word', 'a shorter word'] as const
 
 /** By the table of the documentation, that of target groups' protocol versions. */
 const served: Readonly<Record<'HTTP1' | 'HTTP2' | 'GRPC', readonly (keyof typeof requests)[]>> = {
-  HTTP1: ['HTTP/2 GET', 'HTTP/2 POST'],
-  HTTP2: ['HTTP/2 GET', 'HTTP/2 POST', 'gRPC', 'gRPC of a kind'],
-  GRPC: ['HTTP/2 POST', 'gRPC', 'gRPC of a kind'],
+  HTTP1: ['HTTP/2 GET', ...posts],
+  HTTP2: ['HTTP/2 GET', ...posts, ...grpc],
+  GRPC: [...posts, ...grpc],
 }
 
 for (const protocolVersion of ['HTTP1', 'HTTP2', 'GRPC'] as const) {
@@ -75,8 +80,8 @@ for (const protocolVersion of ['HTTP1', 'HTTP2', 'GRPC'] as const) {
     const { counters } = scene.plane
     assert.equal(counters.fault(0, 'protocolVersionMismatch'), refused)
     assert.equal(counters.loadBalancer(0, 'HTTPCode_ELB_4XX_Count'), refused)
-    assert.equal(counters.loadBalancer(0, 'RequestCount'), 5 - refused)
-    assert.equal(counters.loadBalancer(0, 'GrpcRequestCount'), protocolVersion === 'HTTP1' ? 0 : 2)
+    assert.equal(counters.loadBalancer(0, 'RequestCount'), Object.keys(requests).length + 1 - refused)
+    assert.equal(counters.loadBalancer(0, 'GrpcRequestCount'), protocolVersion === 'HTTP1' ? 0 : grpc.length)
   })
 }
 

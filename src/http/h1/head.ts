@@ -147,16 +147,22 @@ export abstract class Head {
   indexNamed(name: string, from: number): number {
     for (let i = from; i < this.fieldCount; i++) {
       const nameFrom = this.nameFrom(i)
-      if (this.nameTo(i) - nameFrom === name.length && this.#isNamed(nameFrom, name)) return i
+      if (this.nameTo(i) - nameFrom === name.length && this.#isText(nameFrom, name)) return i
     }
     return -1
   }
 
-  #isNamed(from: number, name: string): boolean {
-    for (let i = 0; i < name.length; i++) {
+  /** Whether the value of field `i` begins so, whatever its case. @param text in lower case */
+  valueBegins(i: number, text: string): boolean {
+    const from = this.valueFrom(i)
+    return this.valueTo(i) - from >= text.length && this.#isText(from, text)
+  }
+
+  #isText(from: number, text: string): boolean {
+    for (let i = 0; i < text.length; i++) {
       const byte = this.bytes[from + i]!
       const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
-      if (lower !== name.charCodeAt(i)) return false
+      if (lower !== text.charCodeAt(i)) return false
     }
     return true
   }

@@ -55,11 +55,6 @@ export class FieldBlock extends ByteWriter {
     this.#pseudoAt.fill(-1)
   }
 
-  /** Where the lines of regular fields begin. */
-  get regularFrom(): number {
-    return this.pseudoCount === this.count ? this.length : this.#nameFrom[this.pseudoCount]!
-  }
-
   /** What a regular field is, by its name. */
   field(i: number): Field {
     return i < this.pseudoCount ? Field.other : (this.#kinds[i] as Field)
