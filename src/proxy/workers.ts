@@ -56,6 +56,8 @@ export class Workers {
   #started = 0
   /** Settled when whoever died so far has a successor. */
   #replaced: Promise<void> = Promise.resolve()
+  /** Settled when no publication is under way: only then is it certain what a successor is to serve. */
+  #publication: Promise<unknown> = Promise.resolve()
 
   constructor(options: WorkersOptions) {
     this.#options = options
@@ -79,16 +81,27 @@ export class Workers {
   async publish(snapshot: Snapshot): Promise<void> {
     await this.#replaced
     if (this.#running.length === 0) this.#running = this.#slabs.map((slab, index) => this.#start(slab, index))
+    const publication = this.#publishToAll(snapshot)
+    this.#publication = Promise.allSettled([publication])
+    await publication
+  }
+
+  async #publishToAll(snapshot: Snapshot): Promise<void> {
     const before = this.#snapshot
-    const results = await Promise.allSettled(this.#running.map(running => this.#publishTo(running, snapshot)))
+    const results = await this.#publishToLiving(snapshot)
     const failure = results.find(result => result.status === 'rejected')
     if (failure === undefined) {
       this.#snapshot = snapshot
       return
     }
-    const living = this.#running.filter(({ isDead }) => !isDead)
-    if (before !== null) await Promise.allSettled(living.map(running => this.#publishTo(running, before)))
+    if (before !== null) await this.#publishToLiving(before)
     throw failure.reason
+  }
+
+  /** Whoever is dead has a successor once this is over. */
+  #publishToLiving(snapshot: Snapshot): Promise<PromiseSettledResult<void>[]> {
+    const living = this.#running.filter(({ isDead }) => !isDead)
+    return Promise.allSettled(living.map(running => this.#publishTo(running, snapshot)))
   }
 
   /** The deregistration delay of these targets is over. */
@@ -170,7 +183,8 @@ export class Workers {
     }
     this.#options.onTrouble(`worker ${running.index + 1} died; the others carry on, and it is replaced`)
     this.#replaced = new Promise(resolve => {
-      this.#options.clock.after(restartDelayMs, () => {
+      this.#options.clock.after(restartDelayMs, async () => {
+        await this.#publication
         this.#replace(running)
         resolve()
       })

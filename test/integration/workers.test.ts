@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
+import { ManualClock } from '../../src/base/clock.ts'
 import { PublicationRefused } from '../../src/proxy/workers.ts'
 import { Crew } from '../support/crew.ts'
 import { within } from '../support/deadline.ts'
@@ -81,21 +82,64 @@ async function connectUntilServed(port: number): Promise<RawClient> {
   }
 }
 
+const changedConfig = ({ port }: Crew) => forwardingConfig([], port).replace('messageBody: fixed', 'messageBody: other')
+
+async function allAnswerOther(crew: Crew): Promise<void> {
+  for (const client of await crew.clientOfEach()) {
+    await client.send(get())
+    assert.equal((await client.readResponse()).body.toString(), 'other')
+  }
+}
+
 test('a configuration that comes while a worker is being replaced reaches all of them', async t => {
   const crew = await Crew.start(t, 2, port => forwardingConfig([], port))
   await crew.clientOfEach()
   await crew.threads[0]!.terminate()
   await crew.says(/worker 1 died/)
-  const changed = forwardingConfig([], crew.port).replace('messageBody: fixed', 'messageBody: other')
-  await within(crew.publish(changed), () => 'the publication')
+  await within(crew.publish(changedConfig(crew)), () => 'the publication')
   await until(
     () => crew.threads.length === 3,
     () => 'a third thread',
   )
-  for (const client of await crew.clientOfEach()) {
-    await client.send(get())
-    assert.equal((await client.readResponse()).body.toString(), 'other')
-  }
+  await allAnswerOther(crew)
+})
+
+test('a worker that dies with the new configuration, while another one still prepares it, comes back with the new one', async t => {
+  const clock = new ManualClock()
+  const crew = await Crew.start(t, 2, port => forwardingConfig([], port), clock)
+  const unmute = crew.mute(crew.threads[1]!)
+  const acknowledged = once(crew.threads[0]!, 'message')
+  const publication = crew.publish(changedConfig(crew))
+  await acknowledged
+  await crew.threads[0]!.terminate()
+  await crew.says(/worker 1 died/)
+  clock.advance(1000)
+  unmute()
+  await within(publication, () => 'the publication')
+  await until(
+    () => crew.threads.length === 3,
+    () => 'a third thread',
+  )
+  await allAnswerOther(crew)
+})
+
+test('a worker that dies while a publication waits for the successor of another one is not waited for', async t => {
+  const clock = new ManualClock()
+  const crew = await Crew.start(t, 2, port => forwardingConfig([], port), clock)
+  await crew.threads[0]!.terminate()
+  await crew.says(/worker 1 died/)
+  const publication = crew.publish(changedConfig(crew))
+  clock.advance(100)
+  await crew.threads[1]!.terminate()
+  await crew.says(/worker 2 died/)
+  clock.advance(200)
+  await within(publication, () => 'the publication')
+  clock.advance(1000)
+  await until(
+    () => crew.threads.length === 4,
+    () => 'a fourth thread',
+  )
+  await allAnswerOther(crew)
 })
 
 test('a stop does not wait for a worker that is dead', async t => {

@@ -2,7 +2,7 @@
 
 import type { TestContext } from 'node:test'
 import type { Worker } from 'node:worker_threads'
-import { realTime, systemClock } from '../../src/base/clock.ts'
+import { type Clock, realTime, systemClock } from '../../src/base/clock.ts'
 import { formatProblem, parseConfig } from '../../src/control/config.ts'
 import { Publisher } from '../../src/control/publisher.ts'
 import { TargetStates } from '../../src/model/target-states.ts'
@@ -27,22 +27,30 @@ export class Crew {
     this.threads.push(thread)
   }
 
-  /** @param config of a load balancer whose first listener has that port */
-  static async start(t: TestContext, count: number, config: (port: number) => string): Promise<Crew> {
-    const crew = new Crew(await freePort(), count, testFolder(t))
+  /**
+   * @param config of a load balancer whose first listener has that port
+   * @param clock what the workers are restarted by
+   */
+  static async start(
+    t: TestContext,
+    count: number,
+    config: (port: number) => string,
+    clock: Clock = systemClock,
+  ): Promise<Crew> {
+    const crew = new Crew(await freePort(), count, testFolder(t), clock)
     t.after(() => crew.stop())
     await crew.publish(config(crew.port))
     return crew
   }
 
-  constructor(port: number, count: number, logFolder: string) {
+  constructor(port: number, count: number, logFolder: string, clock: Clock) {
     const { states } = this
     this.port = port
     this.logFolder = logFolder
     process.on('worker', this.#onWorker)
     this.workers = new Workers({
       count,
-      clock: systemClock,
+      clock,
       pace: realTime,
       states,
       logFolder,
@@ -90,6 +98,19 @@ export class Crew {
     }
     await within(search(), () => `a connection to each worker; they have ${this.connections()}`)
     return found
+  }
+
+  /** Lets nobody hear this thread, as if it were slow. @returns what makes it heard again, what it said meanwhile first */
+  mute(thread: Worker): () => void {
+    const listeners = thread.rawListeners('message') as ((message: unknown) => void)[]
+    const said: unknown[] = []
+    const keep = (message: unknown) => said.push(message)
+    thread.removeAllListeners('message').on('message', keep)
+    return () => {
+      thread.off('message', keep)
+      for (const listener of listeners) thread.on('message', listener)
+      for (const message of said) thread.emit('message', message)
+    }
   }
 
   async says(pattern: RegExp): Promise<void> {
