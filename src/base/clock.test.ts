@@ -70,6 +70,17 @@ describe('the system clock', () => {
     assert(systemClock.now() > before)
   })
 
+  it('fires a delay below zero at once, and Node warns nobody of it', async t => {
+    const warnings: string[] = []
+    const keep = ({ message }: Error) => warnings.push(message)
+    process.on('warning', keep)
+    t.after(() => process.off('warning', keep))
+    const keepsAlive = setTimeout(() => {}, 5000)
+    await new Promise<void>(resolve => systemClock.after(-5, resolve))
+    clearTimeout(keepsAlive)
+    assert.deepEqual(warnings, [])
+  })
+
   it('fires nothing that was cancelled', async () => {
     let hasFired = false
     systemClock

@@ -10,7 +10,7 @@ export type Clock = {
   readonly now: () => number
   /** Milliseconds since the epoch that belong to `now() === 0`, so that wall time is `origin + now()`. */
   readonly originMs: number
-  /** Calls `run` once, `delayMs` from now. A timer never keeps the process alive by itself. */
+  /** Calls `run` once, `delayMs` from now; below 0 is as 0. A timer never keeps the process alive by itself. */
   readonly after: (delayMs: number, run: () => void) => Timer
 }
 
@@ -18,7 +18,7 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   originMs: performance.timeOrigin,
   after(delayMs, run) {
-    const timer = setTimeout(run, delayMs)
+    const timer = setTimeout(run, Math.max(0, delayMs)) // of a delay below 0, Node would warn the user
     timer.unref()
     return { cancel: () => clearTimeout(timer) }
   },

@@ -66,7 +66,7 @@ export class DeadlineWheel {
     // A turn may come late, so the next one may too: look twice as far ahead.
     for (const entry of this.#slots[slot]!) {
       const left = entry.deadlineMs() - now
-      if (left <= 2 * wheelTurnMs) this.#clock.after(Math.max(0, left), () => this.#check(entry, slot))
+      if (left <= 2 * wheelTurnMs) this.#clock.after(left, () => this.#check(entry, slot))
     }
   }
 

@@ -734,9 +734,16 @@ describe('slow start', () => {
     const slow = await Slow.begin(t, rarely)
     await slow.addThird(rarely)
     slow.apply([0, 1, 2], { ...rarely, slowStartSeconds: 0 })
-    slow.clock.advance(0)
     assert.deepEqual(slow.slowStarting, [])
     slow.apply([0, 1, 2], rarely)
+    assert.deepEqual(slow.slowStarting, [])
+  })
+
+  it('a duration that is over already ends it at once', async t => {
+    const slow = await Slow.begin(t, rarely)
+    await slow.addThird(rarely)
+    slow.clock.advance(45_000)
+    slow.apply([0, 1, 2], { ...rarely, slowStartSeconds: 40 })
     assert.deepEqual(slow.slowStarting, [])
   })
 

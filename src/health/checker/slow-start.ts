@@ -41,6 +41,7 @@ export class SlowStart {
   #endAfter(durationSeconds: number): void {
     this.#end?.cancel()
     const leftMs = this.#beganAtMs + durationSeconds * 1000 - this.#clock.now()
-    this.#end = this.#clock.after(leftMs, () => this.end())
+    if (leftMs <= 0) this.end()
+    else this.#end = this.#clock.after(leftMs, () => this.end())
   }
 }
