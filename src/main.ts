@@ -18,6 +18,7 @@ import { Publisher } from './control/publisher.ts'
 import { listenerAddresses, StatusReporter } from './control/status.ts'
 import { type StatusServer, startStatusServer } from './control/status-server.ts'
 import { openStore } from './control/store.ts'
+import { Totals } from './control/totals.ts'
 import { FileWatch } from './control/watch-files.ts'
 import { addressesInDns } from './control/zone-health.ts'
 import { AnomalyDetector, type TargetReading } from './health/anomaly-detector.ts'
@@ -184,6 +185,7 @@ class Running {
   readonly #states = new TargetStates()
   readonly #token = randomName()
   readonly #publisher: Publisher
+  readonly #totals = new Totals(() => this.#workers!.slabs)
   readonly #checker: HealthChecker
   readonly #detector: AnomalyDetector
   #folder: DataFolder | null = null
@@ -232,10 +234,7 @@ class Running {
       },
       onSlotFreed: (kind, slot) => {
         if (kind === 'target') this.#states.clearTarget(slot)
-        for (const slab of this.#workers!.slabs) {
-          if (kind === 'target') slab.clearTarget(slot)
-          else slab.clearLoadBalancer(slot)
-        }
+        this.#totals.freeSlot(kind, slot)
       },
     })
   }
@@ -280,6 +279,7 @@ class Running {
       detector: this.#detector,
       states: this.#states,
       slabs: () => this.#workers!.slabs,
+      totals: this.#totals,
       logFolder: logs.folder,
     })
     this.#reporter = reporter
@@ -370,6 +370,7 @@ class Running {
       throw error
     }
     this.#publisher.commit(resources)
+    this.#totals.apply(this.#publisher)
     this.#config = config
     this.#applyChecks()
     this.#detector.apply(snapshot.targetGroups)

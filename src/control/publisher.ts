@@ -239,7 +239,8 @@ export class Publisher {
   }
 }
 
-function targetName(group: TargetGroupArn, target: { readonly ip: string; readonly port: number }): string {
+/** Unique and the same over publications. */
+export function targetName(group: TargetGroupArn, target: { readonly ip: string; readonly port: number }): string {
   return `${group} ${formatAddress(target.ip, target.port)}`
 }
 

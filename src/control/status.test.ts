@@ -10,15 +10,20 @@ import { CounterSlab, LoadBalancerColumn, TargetColumn } from '../observe/counte
 import { checkedGroups } from './checked-groups.ts'
 import { formatProblem, parseConfig } from './config.ts'
 import { Publisher } from './publisher.ts'
-import { type HealthEvent, StatusReporter } from './status.ts'
+import { type HealthEvent, StatusReporter, type TargetGroupStatus } from './status.ts'
+import { Totals } from './totals.ts'
 
 /** Load balancer `web` in two zones, and group `app` that it forwards to. */
-function zonedResources(targets: readonly { id: string; availabilityZone: string }[], awayFrom: string | null = null) {
+function zonedResources(
+  targets: readonly { id: string; availabilityZone: string }[],
+  awayFrom: string | null = null,
+  zones: readonly string[] = ['a', 'b'],
+) {
   const text = JSON.stringify({
     loadBalancers: [
       {
         name: 'web',
-        availabilityZones: [{ zoneName: 'a' }, { zoneName: 'b' }],
+        availabilityZones: zones.map(zoneName => ({ zoneName })),
         attributes: { 'zonal_shift.config.enabled': 'true' },
         listeners: [{ protocol: 'HTTP', port: 80, defaultActions: [{ type: 'forward', targetGroup: 'app' }] }],
       },
@@ -54,13 +59,14 @@ function fixture(t: TestContext) {
   const clock = new ManualClock(Date.UTC(2026, 0, 2, 3, 4, 5))
   const states = new TargetStates()
   const slabs = [new CounterSlab(), new CounterSlab()] as const
+  const totals = new Totals(() => slabs)
   const publisher = new Publisher({
     clock,
     states,
     cookieKeys: () => [],
     onDrained: () => {},
     isSlotBusy: () => false,
-    onSlotFreed: () => {},
+    onSlotFreed: (kind, slot) => totals.freeSlot(kind, slot),
   })
   const checker = new HealthChecker({ clock, states, onChange: () => {} })
   t.after(() => {
@@ -77,22 +83,23 @@ function fixture(t: TestContext) {
     detector,
     states,
     slabs: () => slabs,
+    totals,
     logFolder: 'logs',
   }
   const reporter = new StatusReporter(sources)
-  const publish = (ports: readonly number[]) => {
-    const resources = resourcesOf(ports)
-    const snapshot = publisher.prepare(resources)
-    publisher.commit(resources)
-    const { targets } = snapshot.targetGroups[0]!
-    checker.apply(checkedGroups(resources, snapshot, publisher.draining))
-    return { loadBalancer: snapshot.loadBalancers[0]!.nodes[0]!.slot, targets: targets.map(({ slot }) => slot) }
-  }
   /** Without health checks. */
   const publishResources = (resources: Resources) => {
     const snapshot = publisher.prepare(resources)
     publisher.commit(resources)
+    totals.apply(publisher)
     return snapshot
+  }
+  const publish = (ports: readonly number[]) => {
+    const resources = resourcesOf(ports)
+    const snapshot = publishResources(resources)
+    const { targets } = snapshot.targetGroups[0]!
+    checker.apply(checkedGroups(resources, snapshot, publisher.draining))
+    return { loadBalancer: snapshot.loadBalancers[0]!.nodes[0]!.slot, targets: targets.map(({ slot }) => slot) }
   }
   return { clock, states, slabs, reporter, checker, publisher, publish, publishResources }
 }
@@ -188,6 +195,93 @@ test('each zone has its own traffic, and the load balancer the sum', t => {
       ['b', ['127.31.2.1'], 4],
     ],
   )
+})
+
+/** Long enough for deregistered targets to drain, and for their slots to rest. */
+const afterRestMs = 400_000
+
+test('what a zone counted stays with the load balancer and the targets when the zone goes', t => {
+  const { clock, slabs, reporter, publishResources } = fixture(t)
+  const targets = [{ id: '10.0.0.1', availabilityZone: 'a' }]
+  const snapshot = publishResources(zonedResources(targets))
+  const [a, b] = snapshot.loadBalancers[0]!.nodes
+  const [atA, atB] = snapshot.targetGroups.map(group => group.targets[0]!.slot)
+  slabs[0].countLoadBalancer(a!.slot, LoadBalancerColumn.RequestCount, 3)
+  slabs[1].countLoadBalancer(b!.slot, LoadBalancerColumn.RequestCount, 4)
+  slabs[0].countTarget(atA!, TargetColumn.requestsBegun, 3)
+  slabs[1].countTarget(atB!, TargetColumn.requestsBegun, 4)
+  slabs[1].countTarget(atB!, TargetColumn.faults, 1)
+  const shown = () => {
+    const { loadBalancers, targetGroups } = reporter.status()
+    const { counters, availabilityZones } = loadBalancers[0]!
+    const { requests, faults } = targetGroups[0]!.targets[0]!
+    const zones = availabilityZones.map(zone => zone.counters.RequestCount)
+    return [counters.RequestCount, zones, requests, faults]
+  }
+  assert.deepEqual(shown(), [7, [3, 4], 7, 1])
+  publishResources(zonedResources(targets, null, ['a']))
+  assert.deepEqual(shown(), [7, [3], 7, 1], 'while its slots rest')
+  slabs[1].countLoadBalancer(b!.slot, LoadBalancerColumn.RequestCount, 1)
+  assert.deepEqual(shown(), [8, [3], 7, 1], 'of a request that was under way')
+  clock.advance(afterRestMs)
+  assert.deepEqual(shown(), [8, [3], 7, 1], 'when its slots are free')
+  publishResources(zonedResources(targets, null, ['a', 'c']))
+  assert.deepEqual(shown(), [8, [3, 0], 7, 1], 'when its slots are those of another zone')
+})
+
+test('what a target counted stays with its group when it goes, and it begins anew when it is back', t => {
+  const { clock, slabs, reporter, publishResources } = fixture(t)
+  const targets = ['10.0.0.1', '10.0.0.2'].map(id => ({ id, availabilityZone: 'a' }))
+  const [atA] = publishResources(zonedResources(targets, null, ['a'])).targetGroups
+  for (const { slot } of atA!.targets) {
+    slabs[0].countTarget(slot, TargetColumn.requestsBegun, 3)
+    slabs[1].countTarget(slot, TargetColumn.UnhealthyRoutingRequestCount, 2)
+  }
+  const shown = () => {
+    const [{ availabilityZones, targets }] = reporter.status().targetGroups as [TargetGroupStatus]
+    const { RequestCount, UnhealthyRoutingRequestCount } = availabilityZones[0]!.metrics
+    return [RequestCount, UnhealthyRoutingRequestCount, targets.map(({ requests }) => requests)]
+  }
+  publishResources(zonedResources(targets.slice(1), null, ['a']))
+  assert.deepEqual(shown(), [6, 4, [3, 3]], 'while it drains')
+  clock.advance(afterRestMs)
+  assert.deepEqual(shown(), [6, 4, [3]], 'when it has drained')
+  publishResources(zonedResources([], null, ['a']))
+  clock.advance(afterRestMs)
+  assert.deepEqual(shown(), [6, 4, []], 'when none is left')
+  publishResources(zonedResources(targets, null, ['a']))
+  assert.deepEqual(shown(), [6, 4, [0, 0]])
+})
+
+test('a group counts on when a zonal shift leaves some of its targets out, and a target when its zone does', t => {
+  const { clock, slabs, reporter, publishResources } = fixture(t)
+  const targets = ['a', 'b'].map((availabilityZone, at) => ({ id: `10.0.0.${at + 1}`, availabilityZone }))
+  const [atA] = publishResources(zonedResources(targets)).targetGroups
+  for (const { slot } of atA!.targets) slabs[0].countTarget(slot, TargetColumn.requestsBegun, 3)
+  const shown = () => {
+    const [{ availabilityZones, targets }] = reporter.status().targetGroups as [TargetGroupStatus]
+    return [availabilityZones[0]!.metrics.RequestCount, targets.map(({ requests }) => requests)]
+  }
+  publishResources(zonedResources(targets, 'b'))
+  assert.deepEqual(shown(), [6, [3, 3]])
+  publishResources(zonedResources(targets, null, ['a']))
+  clock.advance(afterRestMs)
+  assert.deepEqual(shown(), [6, [3, 3]])
+})
+
+test('a load balancer or group that was gone begins anew', t => {
+  const { clock, slabs, reporter, publishResources } = fixture(t)
+  const resources = zonedResources([{ id: '10.0.0.1', availabilityZone: 'a' }])
+  const snapshot = publishResources(resources)
+  slabs[0].countLoadBalancer(snapshot.loadBalancers[0]!.nodes[0]!.slot, LoadBalancerColumn.RequestCount, 3)
+  slabs[0].countTarget(snapshot.targetGroups[0]!.targets[0]!.slot, TargetColumn.requestsBegun, 3)
+  publishResources({ loadBalancers: [], targetGroups: [] })
+  clock.advance(afterRestMs)
+  publishResources(resources)
+  const { loadBalancers, targetGroups } = reporter.status()
+  assert.equal(loadBalancers[0]!.counters.RequestCount, 0)
+  assert.equal(targetGroups[0]!.availabilityZones[0]!.metrics.RequestCount, 0)
+  assert.equal(targetGroups[0]!.targets[0]!.requests, 0)
 })
 
 test('a target in a zone that is not enabled is unused, in the words for that', t => {

@@ -24,6 +24,7 @@ import {
 } from '../observe/counters.ts'
 import { shiftedZoneOf, usersOfGroups } from './nodes.ts'
 import type { Publisher } from './publisher.ts'
+import type { Totals } from './totals.ts'
 import { nodeGroupHealth, nodesInDns } from './zone-health.ts'
 
 export type Status = {
@@ -61,14 +62,14 @@ export type ZoneStatus = {
 export type Traffic = {
   readonly activeConnections: number
   readonly exchanges: number
-  /** Rising since the start, by CloudWatch's names. */
+  /** Rising for as long as it is in the configuration, by CloudWatch's names. */
   readonly counters: Readonly<Record<string, number>>
 }
 
 export type TargetGroupStatus = {
   readonly name: string
   readonly arn: string
-  /** Of each node that has the group, by CloudWatch's names. */
+  /** Of each node that has the group, by CloudWatch's names; counts rise for as long as it has the group. */
   readonly availabilityZones: readonly {
     readonly zoneName: string
     readonly metrics: Readonly<Record<string, number>>
@@ -172,6 +173,7 @@ export type StatusSources = {
   readonly detector: AnomalyDetector
   readonly states: TargetStates
   readonly slabs: () => readonly CounterSlab[]
+  readonly totals: Totals
   readonly logFolder: string
 }
 
@@ -208,7 +210,7 @@ export class StatusReporter {
 
   #loadBalancer(loadBalancer: SnapshotLoadBalancer): LoadBalancerStatus {
     const { name, arn, dnsName, listeners, nodes } = loadBalancer
-    const { publisher, states } = this.#sources
+    const { publisher, states, slabs, totals } = this.#sources
     const inDns = nodesInDns(loadBalancer, publisher.snapshot, states)
     return {
       name,
@@ -220,25 +222,23 @@ export class StatusReporter {
         addresses: listenerAddresses(loadBalancer, listener),
         rules: listener.rules.length,
       })),
-      ...this.#traffic(nodes),
+      ...this.#traffic(nodes, counter => totals.loadBalancer(arn, counter)),
       availabilityZones: nodes.map(node => ({
         zoneName: node.zoneName,
         addresses: node.addresses,
         isInDns: inDns.includes(node),
         isShifted: node.zoneName === loadBalancer.shiftedZone,
-        ...this.#traffic([node]),
+        ...this.#traffic([node], counter => sumOf(slabs(), slab => slab.loadBalancer(node.slot, counter))),
       })),
     }
   }
 
-  #traffic(nodes: readonly SnapshotNode[]): Traffic {
+  #traffic(nodes: readonly SnapshotNode[], count: (counter: LoadBalancerCounter) => number): Traffic {
     const slabs = this.#sources.slabs()
-    const sum = (counter: LoadBalancerCounter) =>
-      sumOf(nodes, ({ slot }) => sumOf(slabs, slab => slab.loadBalancer(slot, counter)))
     return {
       activeConnections: sumOf(nodes, ({ slot }) => activeConnections(slabs, slot)),
-      exchanges: sum('exchanges'),
-      counters: Object.fromEntries(shownCounters.map(counter => [counter, sum(counter)])),
+      exchanges: count('exchanges'),
+      counters: Object.fromEntries(shownCounters.map(counter => [counter, count(counter)])),
     }
   }
 
@@ -261,7 +261,8 @@ export class StatusReporter {
         return slot === undefined ? [] : [{ zoneName, ...this.#view(slot, withHistory) }]
       })
       const override = target.availabilityZone === shiftedZone ? zonalShiftActive : noOverride
-      return targetStatus(target, override, seen.length === 0 ? [notSeen] : seen, withHistory)
+      const status = targetStatus(target, override, seen.length === 0 ? [notSeen] : seen, withHistory)
+      return { ...status, ...this.#targetCounts(group, target) }
     })
     const leaving = publisher.draining
       .filter(target => target.group === group.arn)
@@ -280,11 +281,9 @@ export class StatusReporter {
   }
 
   #groupMetrics(nodeGroup: SnapshotTargetGroup): Record<string, number> {
-    const { states, slabs } = this.#sources
+    const { states, totals } = this.#sources
     const { healthy, unhealthy, isFitForDns, isFitForRouting } = nodeGroupHealth(nodeGroup, states)
-    const { targets, targetsElsewhere, attributes } = nodeGroup
-    const sum = (counter: TargetCounter) =>
-      sumOf(targets, ({ slot }) => sumOf(slabs(), slab => slab.target(slot, counter)))
+    const { targetsElsewhere, attributes } = nodeGroup
     return {
       HealthyHostCount: healthy,
       UnHealthyHostCount: unhealthy,
@@ -294,9 +293,15 @@ export class StatusReporter {
       UnhealthyStateRouting: Number(!isFitForRouting),
       // With cross-zone, nothing else keeps a node from a target.
       ActiveZonalShiftHostCount: attributes.crossZone ? targetsElsewhere.length : 0,
-      RequestCount: sum('requestsBegun'),
-      UnhealthyRoutingRequestCount: sum('UnhealthyRoutingRequestCount'),
+      RequestCount: totals.nodeGroup(nodeGroup, 'requestsBegun'),
+      UnhealthyRoutingRequestCount: totals.nodeGroup(nodeGroup, 'UnhealthyRoutingRequestCount'),
     }
+  }
+
+  /** By all nodes that saw it since it was registered, those that are gone included. */
+  #targetCounts({ arn }: TargetGroup, target: Target): Pick<TargetView, 'requests' | 'faults'> {
+    const { totals } = this.#sources
+    return { requests: totals.target(arn, target, 'requestsBegun'), faults: totals.target(arn, target, 'faults') }
   }
 
   #view(slot: number, withHistory: boolean): TargetView {

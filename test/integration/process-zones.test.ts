@@ -18,7 +18,7 @@ type Scene = {
   readonly openalb: RunningProcess
   readonly targets: readonly MisbehavingTarget[]
   readonly port: number
-  readonly config: (awayFrom: string | null) => string
+  readonly config: (awayFrom: string | null, enabled?: string[]) => string
   readonly resolver: dns.Resolver
   readonly dnsName: string
 }
@@ -28,12 +28,12 @@ async function start(t: TestContext, attributes: Readonly<Record<string, string>
   const targets = await Promise.all(zones.map(zone => startTarget(answering(200, zone))))
   t.after(() => Promise.all(targets.map(target => target.close())))
   const port = await freePort()
-  const config = (awayFrom: string | null) =>
+  const config = (awayFrom: string | null, enabled = zones) =>
     JSON.stringify({
       loadBalancers: [
         {
           name: 'web',
-          availabilityZones: zones.map(zoneName => ({ zoneName })),
+          availabilityZones: enabled.map(zoneName => ({ zoneName })),
           attributes: { 'zonal_shift.config.enabled': 'true' },
           listeners: [{ protocol: 'HTTP', port, defaultActions: [{ type: 'forward', targetGroup: 'app' }] }],
         },
@@ -123,4 +123,25 @@ test('a zonal shift that is saved takes effect with the reload, and so does its 
 test('the first line to try leads to a zone that there is', onLinux, async t => {
   const scene = await start(t, {})
   await scene.openalb.says(new RegExp(`^Ready\\. Try: curl -v http://127\\.31\\.1\\.1:${scene.port}/$`, 'm'))
+})
+
+test('what a zone counted is not lost when the zone goes', onLinux, async t => {
+  const scene = await start(t, {})
+  await bothHealthy(scene)
+  for (const address of ['127.31.1.1', '127.31.2.1', '127.31.2.1']) await ask(scene, address)
+  await scene.openalb.statusWith(
+    ({ loadBalancers }) => loadBalancers[0]!.counters.RequestCount === 3,
+    'all three requests to be counted',
+  )
+  scene.openalb.write('openalb.yaml', scene.config(null, ['us-east-1a']))
+  scene.openalb.kill('SIGHUP')
+  await scene.openalb.says(/^configuration 2 is in force/m)
+  const { loadBalancers, targetGroups } = await scene.openalb.status()
+  assert.equal(loadBalancers[0]!.availabilityZones.length, 1)
+  assert.equal(loadBalancers[0]!.counters.RequestCount, 3)
+  assert.deepEqual(
+    targetGroups[0]!.targets.map(({ requests }) => requests),
+    [2, 1],
+    'each node began with the first target',
+  )
 })
