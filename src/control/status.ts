@@ -354,7 +354,6 @@ const notSeen: SeenTarget = {
 const severity = [
   'draining',
   'unhealthy',
-  'unavailable',
   'initial',
   'healthy',
   'unused',

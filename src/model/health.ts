@@ -1,5 +1,6 @@
 /**
- * States of a target and why, in the service's words.
+ * States of a target and why, in the service's words: those that ip targets come to have here. `docs/parity.md` has
+ * the others, and why nothing is ever in them.
  *
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html
@@ -11,9 +12,8 @@ export type TargetHealth =
   | { readonly state: 'healthy' } // no reason: nothing to explain
   | Explained<'initial', 'Elb.RegistrationInProgress' | 'Elb.InitialHealthChecking'>
   | Explained<'unhealthy', UnhealthyReason>
-  | Explained<'unused', 'Target.NotRegistered' | 'Target.NotInUse' | 'Target.InvalidState' | 'Target.IpUnusable'>
+  | Explained<'unused', 'Target.NotRegistered' | 'Target.NotInUse'>
   | Explained<'draining', 'Target.DeregistrationInProgress'>
-  | Explained<'unavailable', 'Target.HealthCheckDisabled' | 'Elb.InternalError'>
 
 type Explained<State, Reason> = {
   readonly state: State
@@ -28,7 +28,7 @@ export type UnhealthyReason =
   | 'Elb.InternalError'
 
 /** Of a target that nobody checks. */
-export type RestingHealth = Extract<TargetHealth, { readonly state: 'unused' | 'draining' | 'unavailable' }>
+export type RestingHealth = Extract<TargetHealth, { readonly state: 'unused' | 'draining' }>
 
 function explained<const State, const Reason>(state: State, reason: Reason, description: string) {
   return { state, reason, description } as const
@@ -41,8 +41,11 @@ export const initialChecking = explained('initial', 'Elb.InitialHealthChecking',
 
 export const timedOut = explained('unhealthy', 'Target.Timeout', 'Request timed out')
 export const failedChecks = explained('unhealthy', 'Target.FailedHealthChecks', 'Health checks failed')
-const internalErrorText = 'Health checks failed due to an internal error'
-export const internalError = explained('unhealthy', 'Elb.InternalError', internalErrorText)
+export const internalError = explained(
+  'unhealthy',
+  'Elb.InternalError',
+  'Health checks failed due to an internal error',
+)
 
 /** @param codes the distinct codes seen, in the order they came (what stands between them is assumed) */
 export function codeMismatch(codes: readonly number[]): TargetHealth & { state: 'unhealthy' } {
@@ -61,25 +64,12 @@ export const zoneNotEnabled = explained(
   'Target.NotInUse',
   'Target is in an Availability Zone that is not enabled for the load balancer',
 )
-export const ipUnusable = explained(
-  'unused',
-  'Target.IpUnusable',
-  'The IP address cannot be used as a target, as it is in use by a load balancer',
-)
-
-/** Of an instance that does not run. */
-export function invalidState(which: 'the stopped' | 'the terminated' | 'the terminated or stopped' | 'an invalid') {
-  return explained('unused', 'Target.InvalidState', `Target is in ${which} state`)
-}
 
 export const deregistering = explained(
   'draining',
   'Target.DeregistrationInProgress',
   'Target deregistration is in progress',
 )
-
-export const checksDisabled = explained('unavailable', 'Target.HealthCheckDisabled', 'Health checks are disabled')
-export const statusUnknown = explained('unavailable', 'Elb.InternalError', internalErrorText)
 
 /**
  * Whether a target is left out whatever its health, in the service's words.

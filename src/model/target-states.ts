@@ -8,7 +8,7 @@ import { assert } from '../base/assert.ts'
 import { targetGroupSlotsMax, targetSlotsMax } from './limits.ts'
 
 /** As numbers, because that is what shared memory holds. 0 is what fresh memory reads. */
-export const TargetStateCode = { unused: 0, initial: 1, healthy: 2, unhealthy: 3, draining: 4, unavailable: 5 } as const
+export const TargetStateCode = { unused: 0, initial: 1, healthy: 2, unhealthy: 3, draining: 4 } as const
 export type TargetStateCode = (typeof TargetStateCode)[keyof typeof TargetStateCode]
 
 /** The weight of a target that nothing holds back. */
