@@ -222,6 +222,7 @@ class Running {
     })
     this.#publisher = new Publisher({
       clock: this.#clock,
+      machineClock: systemClock,
       states: this.#states,
       cookieKeys: () => this.#cookieKeys!.keys,
       onDrained: ({ slots }) => {

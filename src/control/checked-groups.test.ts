@@ -55,6 +55,7 @@ function fixture(t: TestContext) {
   const [clock, states] = [new ManualClock(), new TargetStates()]
   const publisher = new Publisher({
     clock,
+    machineClock: clock,
     states,
     cookieKeys: () => [],
     onDrained: () => {},

@@ -31,14 +31,14 @@ function resourcesOf(ports: readonly number[], names: readonly string[] = ['web'
   return parsed.config.resources
 }
 
-function fixture(t: TestContext) {
-  const clock = new ManualClock()
+function fixture(t: TestContext, clock = new ManualClock(), machineClock = clock) {
   const states = new TargetStates()
   const drained: number[] = []
   const freed: string[] = []
   const busy = new Set<string>()
   const publisher = new Publisher({
     clock,
+    machineClock,
     states,
     cookieKeys: () => [],
     onDrained: ({ port }) => drained.push(port),
@@ -351,6 +351,19 @@ test('a slot in which something still counts rests on', t => {
   busy.clear()
   clock.advance(restMs)
   assert.deepEqual(freed, ['node 1'])
+})
+
+test('slots rest in the time of the machine, however fast the clock of all else runs', t => {
+  const [clock, machineClock] = [new ManualClock(), new ManualClock()]
+  const { drained, freed, publish } = fixture(t, clock, machineClock)
+  publish(resourcesOf([1]))
+  publish(resourcesOf([]))
+  clock.advance(delaySeconds * 1000 + 100 * restMs)
+  assert.deepEqual(drained, [1])
+  machineClock.advance(restMs - 1)
+  assert.deepEqual(freed, [])
+  machineClock.advance(1)
+  assert.deepEqual(freed, ['target 0'])
 })
 
 test('behind close, no drain ends', t => {

@@ -28,6 +28,8 @@ export type SlotKind = 'node' | 'target'
 
 export type PublisherOptions = {
   readonly clock: Clock
+  /** What slots rest by: it is the machine that they wait for, so it is not paced. */
+  readonly machineClock: Clock
   readonly states: TargetStates
   /** Newest first. */
   readonly cookieKeys: () => readonly CookieKey[]
@@ -230,12 +232,12 @@ export class Publisher {
     const slots = kind === 'target' ? this.#targetSlots : this.#nodeSlots
     const rest = slots.rest(name)
     if (rest === null) return
-    const { clock, isSlotBusy, onSlotFreed } = this.#options
+    const { machineClock, isSlotBusy, onSlotFreed } = this.#options
     const wake = (): void => {
-      if (isSlotBusy(kind, rest.slot)) clock.after(slotRestMs, wake)
+      if (isSlotBusy(kind, rest.slot)) machineClock.after(slotRestMs, wake)
       else if (slots.endRest(name, rest)) onSlotFreed(kind, rest.slot)
     }
-    clock.after(slotRestMs, wake)
+    machineClock.after(slotRestMs, wake)
   }
 }
 

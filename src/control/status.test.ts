@@ -62,6 +62,7 @@ function fixture(t: TestContext) {
   const totals = new Totals(() => slabs)
   const publisher = new Publisher({
     clock,
+    machineClock: clock,
     states,
     cookieKeys: () => [],
     onDrained: () => {},

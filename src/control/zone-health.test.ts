@@ -17,8 +17,10 @@ function prepare(text: string) {
   const parsed = parseConfig([{ name: 'test.yaml', text }], { platform: 'linux' })
   if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'))
   const states = new TargetStates()
+  const clock = new ManualClock()
   const publisher = new Publisher({
-    clock: new ManualClock(),
+    clock,
+    machineClock: clock,
     states,
     cookieKeys: () => [],
     onDrained: () => {},

@@ -121,6 +121,7 @@ class Simulation {
     this.#random = random
     this.#publisher = new Publisher({
       clock,
+      machineClock: clock,
       states,
       cookieKeys: () => [],
       onDrained: ({ slots }) => this.#onDrained(slots),

@@ -60,6 +60,7 @@ export class Crew {
     })
     this.#publisher = new Publisher({
       clock: systemClock,
+      machineClock: systemClock,
       states,
       cookieKeys: () => [{ id: 1, key: new Uint8Array(32).fill(7) }],
       onDrained: () => {},

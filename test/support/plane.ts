@@ -58,6 +58,7 @@ export class TestPlane {
     })
     this.publisher = new Publisher({
       clock,
+      machineClock: clock,
       states,
       cookieKeys: () => [{ id: 1, key: new Uint8Array(32).fill(7) }],
       onDrained: target => {
