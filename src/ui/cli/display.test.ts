@@ -101,6 +101,32 @@ test('without a terminal, only what changes is a line', () => {
   assert.equal(take(), '')
 })
 
+test('without a terminal, a target that one node after the other gives up is told until all agree', () => {
+  const { clock, now, take } = start(null)
+  take()
+  const failing = target(1, 'unhealthy', 'Target.Timeout')
+  const inB = { ...failing, zoneName: 'us-east-1b' }
+  now.targets = [{ ...failing, nodes: [{ ...target(1, 'healthy'), zoneName: 'us-east-1a' }, inB] }]
+  clock.advance(1_000)
+  assert.match(take(), / unhealthy Target\.Timeout: for a reason \(healthy to us-east-1a\) {2}/)
+  now.targets = [{ ...failing, nodes: [{ ...failing, zoneName: 'us-east-1a' }, inB] }]
+  clock.advance(1_000)
+  assert.match(take(), / unhealthy Target\.Timeout: for a reason {2}/)
+  clock.advance(1_000)
+  assert.equal(take(), '')
+})
+
+test('without a terminal, a target that left and comes back is news', () => {
+  const { clock, now, take } = start(null)
+  const line = take()
+  now.targets = []
+  clock.advance(1_000)
+  assert.equal(take(), '')
+  now.targets = [target(1, 'healthy')]
+  clock.advance(1_000)
+  assert.equal(take(), line)
+})
+
 test('without a terminal, each fault is told once, also when older ones are forgotten', () => {
   const { clock, now, take } = start(null)
   take()

@@ -5,7 +5,7 @@
 
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { Status } from '../../control/status.ts'
-import { faultLine, type Style, statusLines, styleFor, targetLine } from './status-text.ts'
+import { dissentText, faultLine, type Style, statusLines, styleFor, targetLine } from './status-text.ts'
 
 export type DisplayOptions = {
   readonly clock: Clock
@@ -25,7 +25,7 @@ export class Display {
   #lastAtMs = -1
   #lastExchanges = new Map<string, number>()
   #shownFault = ''
-  #shownStates = new Map<string, string>()
+  #shownStates: ReadonlyMap<string, string> = new Map()
   #sinceSummaryMs = 0
   #summaryExchanges = 0
 
@@ -86,15 +86,17 @@ export class Display {
 
   #tell(status: Status): void {
     const { stream } = this.#options
+    const shownStates = new Map<string, string>()
     for (const group of status.targetGroups) {
       for (const target of group.targets) {
         const key = `${group.name} ${target.id} ${target.port}`
-        const shown = `${target.state} ${target.reason}`
+        const shown = `${target.state} ${target.reason}${dissentText(target)}`
+        shownStates.set(key, shown)
         if (this.#shownStates.get(key) === shown) continue
-        this.#shownStates.set(key, shown)
         stream.write(`target group ${group.name}: ${targetLine(target, this.#style)}\n`)
       }
     }
+    this.#shownStates = shownStates // Without those that left.
     this.#tellFaults(status)
     this.#tellTraffic(status)
   }

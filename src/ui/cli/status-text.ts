@@ -71,7 +71,7 @@ function trafficText({ exchanges, activeConnections }: Traffic): string {
 }
 
 /** What the nodes in other zones make of it, where that is something else. */
-function dissentText({ nodes, state }: TargetStatus): string {
+export function dissentText({ nodes, state }: TargetStatus): string {
   const others = nodes.filter(node => node.state !== state)
   return others.map(node => ` (${node.state} to ${node.zoneName})`).join('')
 }
