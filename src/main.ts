@@ -1,7 +1,6 @@
 /** Wires the rooms together: the command line, and what a running load balancer is made of. Nothing is decided here. */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { isIPv6 } from 'node:net'
 import { availableParallelism, hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
@@ -14,8 +13,9 @@ import { CookieKeys } from './control/cookie-keys.ts'
 import { claimDataFolder, type DataFolder, DataFolderInUse } from './control/data-folder.ts'
 import { DnsPortNotFree, type DnsServer, startDnsServer } from './control/dns-server.ts'
 import type { LocalCertificate } from './control/local-certificate.ts'
+import { boundPorts, checkPorts, PortNotFree } from './control/ports.ts'
 import { Publisher } from './control/publisher.ts'
-import { listenerAddresses, StatusReporter } from './control/status.ts'
+import { StatusReporter } from './control/status.ts'
 import { type StatusServer, startStatusServer } from './control/status-server.ts'
 import { openStore } from './control/store.ts'
 import { Totals } from './control/totals.ts'
@@ -25,17 +25,16 @@ import { AnomalyDetector, type TargetReading } from './health/anomaly-detector.t
 import { logHealthCheck } from './health/check-log.ts'
 import { HealthChecker } from './health/checker.ts'
 import { shutdownGraceMs } from './model/limits.ts'
-import { formatAddress, type Listener, type LoadBalancer, nodeIpOf, type Resources } from './model/resources.ts'
+import type { Resources } from './model/resources.ts'
 import { TargetStates } from './model/target-states.ts'
-import { sslPolicyLimits } from './net/accept-tls.ts'
-import { whyNotFree } from './net/port-check.ts'
 import { activeConnections } from './observe/counters.ts'
 import { LogDelivery } from './observe/log-delivery.ts'
 import { randomName } from './observe/log-files.ts'
 import { WorkerLog } from './observe/log-writer.ts'
-import { sharesPorts, Workers } from './proxy/workers.ts'
+import { Workers } from './proxy/workers.ts'
+import { announcementLines } from './ui/cli/announcement.ts'
 import { Display } from './ui/cli/display.ts'
-import { localCertificateLines, waysToTrust } from './ui/cli/local-certificate-text.ts'
+import { isLocal, localCertificateLines, localUrl, waysToTrust } from './ui/cli/local-certificate-text.ts'
 import { runStatus, type StatusOptions } from './ui/cli/status.ts'
 import { runValidate } from './ui/cli/validate.ts'
 
@@ -404,39 +403,16 @@ class Running {
   }
 
   /** Says what is served and where; from then on shows what goes on. */
-  announce({ warnings, lab }: Config): void {
-    const { resources } = this.#publisher
-    const lines: string[] = []
-    for (const loadBalancer of resources.loadBalancers) {
-      for (const listener of loadBalancer.listeners) {
-        const at = listenerAddresses(loadBalancer, listener).join(', ')
-        const own = listener.bindPort === listener.port ? '' : ` (port ${listener.port} to headers and logs)`
-        const asked = isShared(loadBalancer, listener, resources) ? `, asked for as ${loadBalancer.dnsName}` : ''
-        lines.push(`load balancer ${loadBalancer.name}: ${listener.protocol} on ${at}${own}${asked}`)
-      }
-    }
-    lines.push(...this.#certificateLines())
-    lines.push(`status and API: http://127.0.0.1:${this.#server!.port}/_openalb/status`)
-    if (this.#dns !== null) lines.push(`DNS: 127.0.0.1 port ${this.#dns.port}${digCommand(this.#dns.port, resources)}`)
-    lines.push(`access log: ${this.#folder!.logs}/access.log`)
-    if (!sharesPorts) lines.push('one worker: this platform cannot share a port between threads')
-    if (lab.healthCheckIntervalSecondsMin !== null) {
-      lines.push(
-        `lab: health check intervals down to ${lab.healthCheckIntervalSecondsMin} s are allowed, shorter than the service's 5 s`,
-      )
-    }
-    if (lab.timeScale !== 1) {
-      lines.push(
-        `lab: time passes ${lab.timeScale} times as fast: timeouts, intervals and delays are that much shorter, and logs run ahead`,
-      )
-    }
-    for (const warning of warnings) lines.push(`warning: ${formatProblem(warning)}`)
-    const [first] = resources.loadBalancers
-    const [listener] = first?.listeners ?? []
-    for (const limit of tlsLimits(resources)) lines.push(`note: ${limit}`)
-    if (first !== undefined && listener !== undefined) {
-      lines.push(`Ready. Try: ${this.#curlCommand(first, listener)}`)
-    }
+  announce(config: Config): void {
+    const lines = announcementLines({
+      resources: this.#publisher.resources,
+      config,
+      local: this.#localCertificate,
+      certificateLines: this.#certificateLines(),
+      statusPort: this.#server!.port,
+      dnsPort: this.#dns?.port ?? null,
+      logFolder: this.#folder!.logs,
+    })
     console.log(lines.join('\n'))
     if (this.#options.quiet) return
     const reporter = this.#reporter!
@@ -448,31 +424,11 @@ class Running {
     const local = this.#localCertificate
     if (local === null) return []
     const listeners = this.#publisher.resources.loadBalancers.flatMap(({ listeners }) => listeners)
-    const ways = waysToTrust(local.authorityFile, localUrl(listeners.find(each => this.#isLocal(each))!))
+    const ways = waysToTrust(local.authorityFile, localUrl(listeners.find(each => isLocal(each, local))!))
     const waysFile = join(dirname(local.authorityFile), 'how-to-trust.txt')
     writeFileSync(waysFile, `${ways}\n`)
     return localCertificateLines(local, waysFile, ways)
   }
-
-  #isLocal({ tls }: Listener): boolean {
-    return this.#localCertificate !== null && tls?.certificates[0] === this.#localCertificate.certificate
-  }
-
-  #curlCommand({ availabilityZones }: LoadBalancer, listener: Listener): string {
-    const ip = nodeIpOf(availabilityZones[0]!.addresses[0]!)
-    const at = formatAddress(ip, listener.bindPort)
-    if (listener.protocol === 'HTTP') return `curl -v http://${at}/`
-    const url = ip === '127.0.0.1' ? localUrl(listener) : `https://${at}/`
-    const request = `${clientOptions(listener)}${url}`
-    return this.#isLocal(listener)
-      ? `curl -v --cacert ${this.#localCertificate!.authorityFile} ${request}`
-      : `curl -vk ${request}`
-  }
-}
-
-/** What curl needs besides where clients have to show a certificate. */
-function clientOptions({ tls }: Listener): string {
-  return tls?.mutualAuthentication.mode === 'verify' ? '--cert client.pem --key client-key.pem ' : ''
 }
 
 /**
@@ -503,54 +459,6 @@ function stopSignal(reload: () => Promise<readonly string[]>, watched: readonly 
   })
 }
 
-class PortNotFree extends Error {
-  override readonly name = 'PortNotFree'
-}
-
-type BoundPort = { readonly ip: string; readonly port: number; readonly name: string }
-
-function boundPorts({ loadBalancers }: Resources): BoundPort[] {
-  return loadBalancers.flatMap(({ name, availabilityZones, listeners }) => {
-    const addresses = availabilityZones.flatMap(zone => zone.addresses)
-    return listeners.flatMap(({ bindPort }) => addresses.map(ip => ({ ip, port: bindPort, name })))
-  })
-}
-
-/** @param held are bound by this process already */
-async function checkPorts(held: readonly BoundPort[], resources: Resources): Promise<void> {
-  for (const { ip, port, name } of boundPorts(resources)) {
-    if (held.some(other => other.port === port && overlap(other.ip, ip))) continue
-    const why = await whyNotFree(ip, port)
-    if (why !== null)
-      throw new PortNotFree(`load balancer ${name} cannot listen on ${ip} port ${port}: ${portText(why, port)}`)
-  }
-}
-
-/** Whether another load balancer that comes first listens on the same address and port, and answers to all other names. */
-function isShared(loadBalancer: LoadBalancer, { bindPort }: Listener, { loadBalancers }: Resources): boolean {
-  const before = loadBalancers.slice(0, loadBalancers.indexOf(loadBalancer))
-  const others = boundPorts({ loadBalancers: before, targetGroups: [] })
-  return loadBalancer.availabilityZones.some(({ addresses }) =>
-    others.some(({ ip, port }) => port === bindPort && addresses.includes(ip)),
-  )
-}
-
-function digCommand(port: number, { loadBalancers: [first] }: Resources): string {
-  return first === undefined ? '' : `. Try: dig @127.0.0.1 -p ${port} ${first.dnsName}`
-}
-
-/** Whether binding one address stands in the way of the other. */
-function overlap(a: string, b: string): boolean {
-  return a === b || (isIPv6(a) === isIPv6(b) && [a, b].some(ip => ip === '0.0.0.0' || ip === '::'))
-}
-
-function portText(code: string, port: number): string {
-  if (code === 'EADDRINUSE') return `another process listens there already. See which: ss -ltnp 'sport = :${port}'`
-  if (code === 'EACCES') return 'ports below 1024 need privileges. --port-offset 8000 binds 80 as 8080 and 443 as 8443'
-  if (code === 'EADDRNOTAVAIL') return 'this machine does not have that address'
-  return code
-}
-
 function startFailure(error: unknown, { apiPort }: UpOptions): string {
   if (error instanceof PortNotFree || error instanceof DnsPortNotFree || error instanceof DataFolderInUse)
     return error.message
@@ -564,22 +472,6 @@ function startFailure(error: unknown, { apiPort }: UpOptions): string {
 
 function timeScaleText({ scale }: Pace): string {
   return `lab.timeScale is ${scale} for as long as the process lives; restart it to change that`
-}
-
-/** What people should know who read that a listener is HTTPS. */
-function tlsLimits({ loadBalancers }: Resources): string[] {
-  return loadBalancers.flatMap(({ name, listeners }) =>
-    listeners.flatMap(({ port, tls }) => {
-      if (tls === null) return []
-      return sslPolicyLimits(tls.sslPolicy).map(
-        limit => `load balancer ${name}, port ${port}, ${tls.sslPolicy}: ${limit}`,
-      )
-    }),
-  )
-}
-
-function localUrl({ bindPort }: Listener): string {
-  return `https://localhost:${bindPort}/`
 }
 
 function summary({ loadBalancers, targetGroups }: Resources): string {

@@ -67,3 +67,13 @@ testRefused([
     'grpcCode is not for groups of protocolVersion HTTP2, whose answers are matched by httpCode',
   ],
 ])
+
+testRefused([
+  [
+    'a health check path with a fragment, which no request has',
+    `loadBalancers: []
+targetGroups:
+  - { name: app, protocol: HTTP, port: 80, healthCheck: { path: «"/a#b" } }`,
+    'path must not hold "#": a fragment is no part of what is asked for (RFC 9112, section 3.2)',
+  ],
+])

@@ -41,6 +41,8 @@ export const HealthCheck = shape({
     .default('traffic-port'),
   path: limitedText(must('a path such as "/health"'), 1, 1024, /[!-~]/, 'visible ASCII characters')
     .regex(/^\//, { error: issue => `must start with "/", not ${show(issue.input)}` })
+    // That the service refuses it is assumed.
+    .regex(/^[^#]*$/, 'must not hold "#": a fragment is no part of what is asked for (RFC 9112, section 3.2)')
     .optional()
     .meta({ description: '"/" unless given; in GRPC groups a method, and "/AWS.ALB/healthcheck" unless given.' }),
   intervalSeconds: z

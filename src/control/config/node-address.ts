@@ -9,7 +9,7 @@ const numberMax = 255
 export const hasNodeAddresses = (platform: NodeJS.Platform): boolean => platform === 'linux'
 
 /**
- * A zone has the same number for all load balancers, so that one rule of a packet filter takes a zone away.
+ * A zone has the same number for all load balancers, so that one rule of a packet filter keeps clients from it.
  *
  * @param zoneNames all of the configuration, in any order, some perhaps several times
  * @param position of the load balancer in the configuration, from 0

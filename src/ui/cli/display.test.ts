@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../base/clock.ts'
-import type { FaultStatus, Status, TargetStatus } from '../../control/status.ts'
+import type { FaultStatus, LoadBalancerStatus, Status, TargetGroupStatus, TargetStatus } from '../../control/status.ts'
 import { noOverride } from '../../model/health.ts'
 import { Display } from './display.ts'
 
-type Changing = { exchanges: number; targets: TargetStatus[]; faults: FaultStatus[] }
+type Changing = {
+  exchanges: number
+  zones: LoadBalancerStatus['availabilityZones']
+  groupZones: TargetGroupStatus['availabilityZones']
+  targets: TargetStatus[]
+  faults: FaultStatus[]
+}
 
 function target(port: number, state: TargetStatus['state'], reason: string | null = null): TargetStatus {
   const description = reason === null ? null : 'for a reason'
@@ -46,7 +52,7 @@ function fault(n: number): FaultStatus {
 /** A display on a screen of so many columns, or on none. */
 function start(columns: number | null) {
   const clock = new ManualClock()
-  const now: Changing = { exchanges: 0, targets: [target(1, 'healthy')], faults: [] }
+  const now: Changing = { exchanges: 0, zones: [], groupZones: [], targets: [target(1, 'healthy')], faults: [] }
   let written = ''
   const stream = {
     isTTY: columns !== null,
@@ -69,13 +75,13 @@ function start(columns: number | null) {
         arn: 'web',
         dnsName: '',
         listeners: [],
-        availabilityZones: [],
+        availabilityZones: now.zones,
         activeConnections: 0,
         exchanges: now.exchanges,
         counters: {},
       },
     ],
-    targetGroups: [{ name: 'app', arn: 'app', availabilityZones: [], targets: now.targets }],
+    targetGroups: [{ name: 'app', arn: 'app', availabilityZones: now.groupZones, targets: now.targets }],
     faults: now.faults,
   })
   const display = new Display({ clock, stream, status })
@@ -99,6 +105,64 @@ test('without a terminal, only what changes is a line', () => {
   assert.match(take(), /^target group app: 127\.0\.0\.1:1 +unhealthy Target\.Timeout: for a reason {2}[^\n]*\n$/)
   clock.advance(1_000)
   assert.equal(take(), '')
+})
+
+test('without a terminal, a target that one node after the other gives up is told until all agree', () => {
+  const { clock, now, take } = start(null)
+  take()
+  const failing = target(1, 'unhealthy', 'Target.Timeout')
+  const inB = { ...failing, zoneName: 'us-east-1b' }
+  now.targets = [{ ...failing, nodes: [{ ...target(1, 'healthy'), zoneName: 'us-east-1a' }, inB] }]
+  clock.advance(1_000)
+  assert.match(take(), / unhealthy Target\.Timeout: for a reason \(healthy to us-east-1a\) {2}/)
+  now.targets = [{ ...failing, nodes: [{ ...failing, zoneName: 'us-east-1a' }, inB] }]
+  clock.advance(1_000)
+  assert.match(take(), / unhealthy Target\.Timeout: for a reason {2}/)
+  clock.advance(1_000)
+  assert.equal(take(), '')
+})
+
+test('without a terminal, a target that left and comes back is news', () => {
+  const { clock, now, take } = start(null)
+  const line = take()
+  now.targets = []
+  clock.advance(1_000)
+  assert.equal(take(), '')
+  now.targets = [target(1, 'healthy')]
+  clock.advance(1_000)
+  assert.equal(take(), line)
+})
+
+test('without a terminal, a zone that leaves DNS and a group that fails open are told, and when that is over', () => {
+  const { clock, now, take } = start(null)
+  take()
+  const zone = { addresses: [], isInDns: true, isShifted: false, activeConnections: 0, exchanges: 0, counters: {} }
+  const zones = ['us-east-1a', 'us-east-1b'].map(zoneName => ({ ...zone, zoneName }))
+  now.zones = zones
+  clock.advance(1_000)
+  assert.equal(take(), '')
+  now.zones = [zones[0]!, { ...zones[1]!, isInDns: false }]
+  const metrics = { HealthyHostCount: 0, UnHealthyHostCount: 1, UnhealthyStateRouting: 1 }
+  now.groupZones = [
+    { zoneName: 'us-east-1a', metrics: {} },
+    { zoneName: 'us-east-1b', metrics },
+  ]
+  clock.advance(1_000)
+  assert.deepEqual(take().split('\n'), [
+    'load balancer web: us-east-1b not in DNS: too few healthy targets',
+    'target group app: fails open in us-east-1b: too few healthy targets',
+    '',
+  ])
+  clock.advance(1_000)
+  assert.equal(take(), '')
+  now.zones = zones
+  now.groupZones = []
+  clock.advance(1_000)
+  assert.deepEqual(take().split('\n'), [
+    'load balancer web: us-east-1b in DNS',
+    'target group app: no longer fails open',
+    '',
+  ])
 })
 
 test('without a terminal, each fault is told once, also when older ones are forgotten', () => {

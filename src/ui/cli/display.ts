@@ -5,7 +5,17 @@
 
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { Status } from '../../control/status.ts'
-import { faultLine, type Style, statusLines, styleFor, targetLine } from './status-text.ts'
+import {
+  dissentText,
+  dnsText,
+  failOpenText,
+  faultLine,
+  type Style,
+  statusLines,
+  styleFor,
+  targetLine,
+  zonesToTell,
+} from './status-text.ts'
 
 export type DisplayOptions = {
   readonly clock: Clock
@@ -25,7 +35,8 @@ export class Display {
   #lastAtMs = -1
   #lastExchanges = new Map<string, number>()
   #shownFault = ''
-  #shownStates = new Map<string, string>()
+  /** What was said last, by what it was about. */
+  #told: ReadonlyMap<string, string> = new Map()
   #sinceSummaryMs = 0
   #summaryExchanges = 0
 
@@ -86,15 +97,12 @@ export class Display {
 
   #tell(status: Status): void {
     const { stream } = this.#options
-    for (const group of status.targetGroups) {
-      for (const target of group.targets) {
-        const key = `${group.name} ${target.id} ${target.port}`
-        const shown = `${target.state} ${target.reason}`
-        if (this.#shownStates.get(key) === shown) continue
-        this.#shownStates.set(key, shown)
-        stream.write(`target group ${group.name}: ${targetLine(target, this.#style)}\n`)
-      }
+    const told = new Map<string, string>()
+    for (const { about, says, line } of topics(status, this.#style)) {
+      told.set(about, says)
+      if ((this.#told.get(about) ?? '') !== says) stream.write(`${line}\n`)
     }
+    this.#told = told // Without those that left.
     this.#tellFaults(status)
     this.#tellTraffic(status)
   }
@@ -115,6 +123,31 @@ export class Display {
     if (rate > 0) this.#options.stream.write(`${rate.toFixed(1)} requests/s, ${exchanges} requests so far\n`)
     this.#sinceSummaryMs = 0
     this.#summaryExchanges = exchanges
+  }
+}
+
+/** What is worth a line whenever it says something else; at first it said nothing. */
+type Topic = { readonly about: string; readonly says: string; readonly line: string }
+
+function* topics(status: Status, style: Style): Generator<Topic> {
+  for (const loadBalancer of status.loadBalancers) {
+    for (const zone of zonesToTell(loadBalancer)) {
+      const about = `load balancer ${loadBalancer.name}: ${zone.zoneName}`
+      const says = dnsText(zone, status)
+      yield { about, says, line: `${about} ${says || 'in DNS'}` }
+    }
+  }
+  for (const group of status.targetGroups) {
+    const about = `target group ${group.name}:`
+    const says = failOpenText(group)
+    yield { about, says, line: `${about} ${says || 'no longer fails open'}` }
+    for (const target of group.targets) {
+      yield {
+        about: `${about} ${target.id} ${target.port}`,
+        says: `${target.state} ${target.reason}${dissentText(target)}`,
+        line: `${about} ${targetLine(target, style)}`,
+      }
+    }
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { LocalCertificate } from '../../control/local-certificate.ts'
+import type { Listener } from '../../model/resources.ts'
 
 /** @param waysFile where all of `waysToTrust` can be read later */
 export function localCertificateLines(local: LocalCertificate, waysFile: string, ways: string): string[] {
@@ -36,6 +37,16 @@ export function waysToTrust(authority: string, url: string): string {
   ] as const
   const width = Math.max(...ways.map(([client]) => client.length))
   return ways.map(([client, way]) => `  ${client.padEnd(width)}  ${way}`).join('\n')
+}
+
+/** Where a listener can be reached by a name that the certificate is for. */
+export function localUrl({ bindPort }: Listener): string {
+  return `https://localhost:${bindPort}/`
+}
+
+/** Whether it is the certificate that a listener shows unless a name asks for another. */
+export function isLocal({ tls }: Listener, { certificate }: LocalCertificate): boolean {
+  return tls?.certificates[0] === certificate
 }
 
 /** For shells, where there is need. */

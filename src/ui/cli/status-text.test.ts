@@ -120,6 +120,101 @@ test('the zones of a load balancer are shown when there are several', () => {
   ])
 })
 
+test('a load balancer of several zones, or on a shared port, is shown by the name that leads to it', () => {
+  const [web] = statusOf().loadBalancers
+  const shared = { protocol: 'HTTP', port: 80, addresses: ['0.0.0.0:8080'], rules: 0 }
+  const b: ZoneStatus = { ...zone, zoneName: 'us-east-1b', addresses: ['::2'] }
+  const loadBalancers = [
+    web!,
+    { ...web!, name: 'other', arn: 'arn:other', dnsName: 'other.elb.localhost', listeners: [shared] },
+    {
+      ...web!,
+      name: 'zoned',
+      arn: 'arn:zoned',
+      dnsName: 'zoned.elb.localhost',
+      listeners: [
+        { ...shared, addresses: ['127.31.1.3:8080', '[::2]:8080'] },
+        { ...shared, protocol: 'HTTPS', addresses: ['127.31.1.3:8443', '[::2]:8443'] },
+      ],
+      availabilityZones: [zone, b],
+    },
+    { ...web!, name: 'apart', listeners: [{ ...shared, addresses: ['127.0.0.1:9000'] }] },
+  ]
+  assert.deepEqual(statusLines(statusOf({ loadBalancers, targetGroups: [] }), plainStyle), [
+    'web web.elb.localhost: HTTP 0.0.0.0:8080, [::]:8080; HTTP 0.0.0.0:81  100 requests, 4 connections',
+    'other other.elb.localhost: HTTP 0.0.0.0:8080  100 requests, 4 connections',
+    'zoned zoned.elb.localhost: HTTP 8080; HTTPS 8443  100 requests, 4 connections',
+    '  us-east-1a 127.31.1.1  60 requests, 3 connections',
+    '  us-east-1b ::2  60 requests, 3 connections',
+    'apart HTTP 127.0.0.1:9000  100 requests, 4 connections',
+  ])
+})
+
+/** What a node makes of a group. */
+const metricsOf = (zoneName: string, healthy: number, unhealthy: number) => ({
+  zoneName,
+  metrics: {
+    HealthyHostCount: healthy,
+    UnHealthyHostCount: unhealthy,
+    UnhealthyStateDNS: Number(healthy === 0),
+    UnhealthyStateRouting: Number(healthy === 0),
+  },
+})
+const zoneB: ZoneStatus = { ...zone, zoneName: 'us-east-1b', addresses: ['127.31.2.1'] }
+const withZones = (zones: readonly ZoneStatus[], groups: Status['targetGroups']) => {
+  const [web] = statusOf().loadBalancers
+  return statusOf({ loadBalancers: [{ ...web!, availabilityZones: zones }], targetGroups: groups })
+}
+const group = { name: 'app', arn: 'arn:app', targets: [unhealthy] }
+
+test('a group that fails open says where, and zones that are in DNS although unfit say so', () => {
+  const availabilityZones = [metricsOf('us-east-1a', 0, 1), metricsOf('us-east-1b', 0, 1)]
+  const lines = statusLines(withZones([zone, zoneB], [{ ...group, availabilityZones }]), plainStyle)
+  assert.deepEqual(lines.slice(1, 4), [
+    '  us-east-1a 127.31.1.1  60 requests, 3 connections  in DNS although unfit: no zone is fit',
+    '  us-east-1b 127.31.2.1  60 requests, 3 connections  in DNS although unfit: no zone is fit',
+    'app target group  fails open in us-east-1a, us-east-1b: too few healthy targets',
+  ])
+})
+
+test('a group of a single zone fails open without naming it', () => {
+  const availabilityZones = [metricsOf('us-east-1a', 0, 1)]
+  const lines = statusLines(withZones([zone], [{ ...group, availabilityZones }]), plainStyle)
+  assert.equal(lines[1], 'app target group  fails open: too few healthy targets')
+})
+
+test('a zone without targets of its own does not fail open, there is nothing to send requests to', () => {
+  const availabilityZones = [metricsOf('us-east-1a', 0, 1), metricsOf('us-east-1b', 0, 0)]
+  const lines = statusLines(withZones([zone, zoneB], [{ ...group, availabilityZones }]), plainStyle)
+  assert.equal(lines[3], 'app target group  fails open in us-east-1a: too few healthy targets')
+  assert.match(lines[2]!, / in DNS although unfit: no zone is fit$/)
+})
+
+test('before the first checks are through, targets are initial, and that is all that can be said', () => {
+  const initial = { ...healthy, state: 'initial' as const, reason: 'Elb.InitialHealthChecking' }
+  const availabilityZones = [metricsOf('us-east-1a', 0, 0), metricsOf('us-east-1b', 0, 0)]
+  const groups = [{ ...group, availabilityZones, targets: [initial] }]
+  const lines = statusLines(withZones([zone, zoneB], groups), plainStyle)
+  assert.doesNotMatch(lines.join('\n'), /fails open|unfit/)
+})
+
+test('a zone is fit with one fit group, and one that traffic is shifted away from is in DNS only if no other is', () => {
+  const oneFit = [
+    { ...group, availabilityZones: [metricsOf('us-east-1a', 0, 1)] },
+    { ...group, availabilityZones: [metricsOf('us-east-1a', 1, 0)] },
+  ]
+  const lines = statusLines(withZones([zone, { ...zoneB, isShifted: true }], oneFit), plainStyle)
+  assert.match(lines[1]!, / 3 connections$/)
+  assert.match(lines[2]!, / 3 connections {2}in DNS although traffic is shifted away: no zone is fit$/)
+})
+
+test('whose groups they are is not known where load balancers share a zone, so nothing is said of its fitness', () => {
+  const availabilityZones = [metricsOf('us-east-1a', 0, 1), metricsOf('us-east-1b', 0, 1)]
+  const status = withZones([zone, zoneB], [{ ...group, availabilityZones }])
+  const two = { ...status, loadBalancers: [...status.loadBalancers, ...status.loadBalancers] }
+  assert.doesNotMatch(statusLines(two, plainStyle).join('\n'), /unfit/)
+})
+
 test('a target that nodes disagree about is shown as both see it', () => {
   const { id, port, availabilityZone, administrativeOverride, nodes, ...view } = healthy
   const seen = [

@@ -6,6 +6,7 @@ import type {
   HealthEvent,
   LoadBalancerStatus,
   Status,
+  TargetGroupStatus,
   TargetStatus,
   TargetView,
   Traffic,
@@ -38,12 +39,13 @@ export function statusLines(
 ): string[] {
   const lines: string[] = []
   for (const loadBalancer of status.loadBalancers) {
-    lines.push(loadBalancerLine(loadBalancer, style, rates))
-    const zones = loadBalancer.availabilityZones
-    if (zones.length > 1) for (const zone of zones) lines.push(`  ${zoneLine(zone, style)}`)
+    lines.push(loadBalancerLine(loadBalancer, status, style, rates))
+    for (const zone of zonesToTell(loadBalancer)) lines.push(`  ${zoneLine(zone, status, style)}`)
   }
   for (const group of status.targetGroups) {
-    lines.push(`${style.strong(group.name)} ${style.dim('target group')}`)
+    const failsOpen = failOpenText(group)
+    const remark = failsOpen === '' ? '' : `  ${style.bad(failsOpen)}`
+    lines.push(`${style.strong(group.name)} ${style.dim('target group')}${remark}`)
     if (group.targets.length === 0) lines.push('  no targets are registered: requests get 503')
     for (const target of group.targets) lines.push(`  ${targetLine(target, style)}`)
   }
@@ -53,17 +55,77 @@ export function statusLines(
   return lines
 }
 
-function loadBalancerLine(loadBalancer: LoadBalancerStatus, style: Style, rates: ReadonlyMap<string, number>): string {
-  const listeners = loadBalancer.listeners.map(l => `${l.protocol} ${l.addresses.join(', ')}`).join('; ')
+function loadBalancerLine(
+  loadBalancer: LoadBalancerStatus,
+  status: Status,
+  style: Style,
+  rates: ReadonlyMap<string, number>,
+): string {
   const rate = rates.get(loadBalancer.arn)
   const shown = rate === undefined ? '' : `${rate.toFixed(rate < 10 ? 1 : 0)} requests/s, `
-  return `${style.strong(loadBalancer.name)} ${style.dim(listeners)}  ${shown}${trafficText(loadBalancer)}`
+  const where = style.dim(whereText(loadBalancer, status))
+  return `${style.strong(loadBalancer.name)} ${where}  ${shown}${trafficText(loadBalancer)}`
 }
 
-function zoneLine(zone: ZoneStatus, style: Style): string {
-  const why = zone.isShifted ? 'zonal shift' : 'too few healthy targets'
-  const inDns = zone.isInDns ? '' : `  ${style.bad(`not in DNS: ${why}`)}`
-  return `${zone.zoneName} ${style.dim(zone.addresses.join(', '))}  ${trafficText(zone)}${inDns}`
+/** How to reach a load balancer: by name where addresses do not lead to all of it, or not to it alone. */
+function whereText(loadBalancer: LoadBalancerStatus, status: Status): string {
+  const { dnsName, listeners } = loadBalancer
+  const hasZones = zonesToTell(loadBalancer).length > 0
+  // The addresses of several zones are on the lines of the zones; the port is the same in all of them.
+  const ports = listeners.map(({ protocol, addresses }) =>
+    hasZones
+      ? `${protocol} ${addresses[0]!.slice(addresses[0]!.lastIndexOf(':') + 1)}`
+      : `${protocol} ${addresses.join(', ')}`,
+  )
+  return `${hasZones || sharesPort(loadBalancer, status) ? `${dnsName}: ` : ''}${ports.join('; ')}`
+}
+
+function sharesPort(loadBalancer: LoadBalancerStatus, { loadBalancers }: Status): boolean {
+  const addressesOf = ({ listeners }: LoadBalancerStatus) => listeners.flatMap(({ addresses }) => addresses)
+  const own = new Set(addressesOf(loadBalancer))
+  return loadBalancers.some(other => other !== loadBalancer && addressesOf(other).some(address => own.has(address)))
+}
+
+/** Of a single zone there is nothing to say that the load balancer's line does not. */
+export function zonesToTell({ availabilityZones }: LoadBalancerStatus): readonly ZoneStatus[] {
+  return availabilityZones.length > 1 ? availabilityZones : []
+}
+
+function zoneLine(zone: ZoneStatus, status: Status, style: Style): string {
+  const inDns = dnsText(zone, status)
+  const remark = inDns === '' ? '' : `  ${style.bad(inDns)}`
+  return `${zone.zoneName} ${style.dim(zone.addresses.join(', '))}  ${trafficText(zone)}${remark}`
+}
+
+/** Why DNS does not lead to a zone, or does although nothing speaks for the zone; empty when all is as it should be. */
+export function dnsText({ zoneName, isInDns, isShifted }: ZoneStatus, status: Status): string {
+  if (!isInDns) return `not in DNS: ${isShifted ? 'zonal shift' : 'too few healthy targets'}`
+  if (isShifted) return 'in DNS although traffic is shifted away: no zone is fit'
+  return isUnfit(zoneName, status) ? 'in DNS although unfit: no zone is fit' : ''
+}
+
+/** Known only where the zone is that of one load balancer: the status does not say whose a target group is. */
+function isUnfit(zoneName: string, { loadBalancers, targetGroups }: Status): boolean {
+  const isThere = (zone: { readonly zoneName: string }) => zone.zoneName === zoneName
+  if (loadBalancers.filter(({ availabilityZones }) => availabilityZones.some(isThere)).length > 1) return false
+  const groups = targetGroups.filter(({ availabilityZones }) => availabilityZones.some(isThere))
+  const zones = groups.flatMap(({ availabilityZones }) => availabilityZones.filter(isThere))
+  // Until the first checks are through, all that can be said is what the lines of the targets say.
+  const isChecked = groups.some(({ targets }) => targets.some(({ state }) => state !== 'initial'))
+  return isChecked && zones.every(({ metrics }) => metrics.UnhealthyStateDNS === 1)
+}
+
+/**
+ * Where a group's requests go to unhealthy targets as well; empty when they do not. Targets that are not yet checked
+ * speak for themselves, and where there is none at all requests get 503.
+ */
+export function failOpenText({ availabilityZones }: TargetGroupStatus): string {
+  const open = availabilityZones.filter(
+    ({ metrics }) => metrics.UnhealthyStateRouting && (metrics.HealthyHostCount || metrics.UnHealthyHostCount),
+  )
+  if (open.length === 0) return ''
+  const where = availabilityZones.length === 1 ? '' : ` in ${open.map(({ zoneName }) => zoneName).join(', ')}`
+  return `fails open${where}: too few healthy targets`
 }
 
 function trafficText({ exchanges, activeConnections }: Traffic): string {
@@ -71,7 +133,7 @@ function trafficText({ exchanges, activeConnections }: Traffic): string {
 }
 
 /** What the nodes in other zones make of it, where that is something else. */
-function dissentText({ nodes, state }: TargetStatus): string {
+export function dissentText({ nodes, state }: TargetStatus): string {
   const others = nodes.filter(node => node.state !== state)
   return others.map(node => ` (${node.state} to ${node.zoneName})`).join('')
 }
