@@ -1,5 +1,8 @@
 /** Worker threads in the test's own process. */
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 import { type Clock, realTime, systemClock } from '../../src/base/clock.ts'
@@ -10,7 +13,6 @@ import { Workers } from '../../src/proxy/workers.ts'
 import { within } from './deadline.ts'
 import { freePort } from './free-port.ts'
 import { connectClient, type RawClient } from './raw-client.ts'
-import { testFolder } from './running.ts'
 import { until } from './turns.ts'
 
 /** Workers as `main` has them, with the threads themselves in reach. */
@@ -37,8 +39,12 @@ export class Crew {
     config: (port: number) => string,
     clock: Clock = systemClock,
   ): Promise<Crew> {
-    const crew = new Crew(await freePort(), count, testFolder(t), clock)
-    t.after(() => crew.stop())
+    const logFolder = mkdtempSync(join(tmpdir(), 'openalb-crew-'))
+    const crew = new Crew(await freePort(), count, logFolder, clock)
+    t.after(async () => {
+      await crew.stop() // which still writes logs
+      rmSync(logFolder, { recursive: true, force: true })
+    })
     await crew.publish(config(crew.port))
     return crew
   }
