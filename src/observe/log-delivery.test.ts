@@ -19,7 +19,7 @@ import {
   spoolPath,
   spoolSettleMs,
 } from './log-files.ts'
-import { filesBelow, packed, readLogLines, source, temporaryFolder, writeLine } from './log-test-support.ts'
+import { filesBelow, readLogLines, source, temporaryFolder, writeLine } from './log-test-support.ts'
 import { WorkerLog } from './log-writer.ts'
 
 const intervalMs = logDeliveryMinutes * 60_000
@@ -56,11 +56,9 @@ const ended: SpoolFile = {
   part: 0,
 }
 
-/** @param blocks each of whole lines; @param bytesCut how much of the last one a killed process did not write */
-async function leaveBehind(folder: string, file: SpoolFile, blocks: readonly string[], bytesCut = 0): Promise<void> {
+async function leaveBehind(folder: string, file: SpoolFile, text: string): Promise<void> {
   await mkdir(spoolFolder(folder), { recursive: true })
-  const bytes = Buffer.concat(await Promise.all(blocks.map(packed)))
-  await writeFile(spoolPath(folder, file), bytes.subarray(0, bytes.length - bytesCut))
+  await writeFile(spoolPath(folder, file), text)
 }
 
 test('when an interval has settled, a node gets one object with the lines of all workers, under the key of the service', async t => {
@@ -116,25 +114,25 @@ test('each node of each load balancer gets objects of its own', async t => {
 
 test('an object is dated by the day of delivery', async t => {
   const { folder, delivery, objects } = await makeProcess(t)
-  await leaveBehind(folder, { ...ended, intervalEndMs: Date.UTC(2025, 11, 9, 23, 55) }, ['a line\n'])
+  await leaveBehind(folder, { ...ended, intervalEndMs: Date.UTC(2025, 11, 9, 23, 55) }, 'a line\n')
   await delivery.start()
   assert.match((await objects())[0]!, /\/2025\/12\/11\/.*_20251209T2355Z_/)
 })
 
-test('start delivers what a killed process left, without the block it was writing, and clears its temporary files', async t => {
+test('start delivers what a killed process left, without the line it was writing, and clears its temporary files', async t => {
   const { folder, delivery, delivered, spooled } = await makeProcess(t)
-  await leaveBehind(folder, ended, ['whole\n', 'whole too\n', 'cut\n'], 1)
-  await leaveBehind(folder, { ...ended, worker: 1 }, ['only a piece\n'], 10)
-  await leaveBehind(folder, { ...ended, worker: 2 }, [])
+  await leaveBehind(folder, ended, `whole\ncut${'x'.repeat(600_000)}`)
+  await leaveBehind(folder, { ...ended, worker: 1 }, 'only a piece')
+  await leaveBehind(folder, { ...ended, worker: 2 }, '')
   await writeFile(join(spoolFolder(folder), 'abcdefgh.log.gz.tmp'), 'half an object')
   await delivery.start()
-  assert.deepEqual(await delivered(), ['whole', 'whole too'])
+  assert.deepEqual(await delivered(), ['whole'])
   assert.deepEqual(await spooled(), [])
 })
 
 test('what another process left of the running interval waits for its end: that process may still live', async t => {
   const { folder, clock, delivery, log, objects, delivered } = await makeProcess(t)
-  await leaveBehind(folder, { ...ended, intervalEndMs: intervalEndMs(startMs) }, ['of the other\n'])
+  await leaveBehind(folder, { ...ended, intervalEndMs: intervalEndMs(startMs) }, 'of the other\n')
   await delivery.start()
   await log('ours')
   assert.deepEqual(await objects(), [])
@@ -148,7 +146,7 @@ test('close delivers what this process logged, and nothing of another one in the
   const { folder, delivery, log, delivered, spooled } = await makeProcess(t)
   await delivery.start()
   const ofAnother = { ...ended, intervalEndMs: intervalEndMs(startMs) }
-  await leaveBehind(folder, ofAnother, ['of the other\n'])
+  await leaveBehind(folder, ofAnother, 'of the other\n')
   await log('ours')
   await delivery.close()
   assert.deepEqual(await delivered(), ['ours'])
@@ -158,9 +156,9 @@ test('close delivers what this process logged, and nothing of another one in the
 test('a part that its worker has left is delivered at once, as an object of its own', async t => {
   const { folder, clock, delivery, objects, delivered } = await makeProcess(t)
   const running = { ...ended, intervalEndMs: intervalEndMs(startMs) }
-  await leaveBehind(folder, running, ['part 0\n'])
-  await leaveBehind(folder, { ...running, part: 1 }, ['part 1\n'])
-  await leaveBehind(folder, { ...running, worker: 1 }, ['of another worker\n'])
+  await leaveBehind(folder, running, 'part 0\n')
+  await leaveBehind(folder, { ...running, part: 1 }, 'part 1\n')
+  await leaveBehind(folder, { ...running, worker: 1 }, 'of another worker\n')
   await delivery.start()
   assert.deepEqual(await delivered(), ['part 0'])
   clock.advance(intervalMs + spoolSettleMs)
@@ -172,8 +170,8 @@ test('a part that its worker has left is delivered at once, as an object of its 
 test('what cannot be delivered is reported once, stays in the spool, and is delivered when it can be', async t => {
   const errors: string[] = []
   const { folder, delivery, delivered, spooled } = await makeProcess(t, path => errors.push(path))
-  await leaveBehind(folder, ended, ['a line\n'])
-  await leaveBehind(folder, { ...ended, node: '127.31.2.1' }, ['of another node\n'])
+  await leaveBehind(folder, ended, 'a line\n')
+  await leaveBehind(folder, { ...ended, node: '127.31.2.1' }, 'of another node\n')
   await writeFile(join(folder, 'AWSLogs'), 'not a folder')
   await delivery.start()
   await delivery.deliverDue()
@@ -190,7 +188,7 @@ test('one node that cannot be delivered does not hold up the others', async t =>
   const errors: string[] = []
   const { folder, delivery, delivered } = await makeProcess(t, path => errors.push(path))
   await mkdir(spoolPath(folder, { ...ended, node: '127.31.0.1' }), { recursive: true }) // a folder is not to be read
-  await leaveBehind(folder, ended, ['a line\n'])
+  await leaveBehind(folder, ended, 'a line\n')
   await delivery.start()
   assert.deepEqual(await delivered(), ['a line'])
   assert.equal(errors.length, 1)
@@ -198,7 +196,7 @@ test('one node that cannot be delivered does not hold up the others', async t =>
 
 test('a crash between delivery and removal delivers twice, under two names', async t => {
   const { folder, clock, delivery, objects, delivered } = await makeProcess(t)
-  await leaveBehind(folder, ended, ['a line\n'])
+  await leaveBehind(folder, ended, 'a line\n')
   const kept = join(folder, 'kept')
   await copyFile(spoolPath(folder, ended), kept)
   await delivery.start()
@@ -214,9 +212,9 @@ test('a large object is whole', async t => {
   const { folder, delivery, delivered } = await makeProcess(t)
   const lines = Array.from({ length: 100_000 }, (_, index) => `line ${index} of worker`)
   const half = lines.length / 2
-  await leaveBehind(folder, ended, [`${lines.slice(0, half).join('\n')}\n`])
-  await leaveBehind(folder, { ...ended, worker: 10 }, [`${lines.slice(half).join('\n')}\n`])
-  await leaveBehind(folder, { ...ended, worker: 9 }, [])
+  await leaveBehind(folder, ended, `${lines.slice(0, half).join('\n')}\n`)
+  await leaveBehind(folder, { ...ended, worker: 10 }, `${lines.slice(half).join('\n')}\n`)
+  await leaveBehind(folder, { ...ended, worker: 9 }, '')
   await delivery.start()
   assert.deepEqual(await delivered(), lines)
 })

@@ -1,19 +1,19 @@
 /**
- * Delivers logs, in the main thread: joins what the workers left in the spool for one node and interval, and puts it
- * under the service's own key. Whatever moment the process dies at, a line is in the spool or in a delivered file, for
- * a while in both. An interval without a line delivers nothing (assumed).
+ * Delivers logs, in the main thread and a thread beside it that compresses: gathers what the workers left in the spool
+ * for one node and interval, and puts it under the service's own key, gzipped. Whatever moment the process dies at, a
+ * line is in the spool or in a delivered file, for a while in both. An interval without a line delivers nothing
+ * (assumed).
  *
  * Lines of several workers follow one another by worker, not by time; the service promises no order either.
  *
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
  */
 
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { assert } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
-import { wholeMemberBytes } from './gzip-members.ts'
+import { Compressor, type Piece } from './log-delivery/compress.ts'
 import {
   type LogKind,
   liveLogBytesMax,
@@ -33,7 +33,7 @@ import {
 /** How often the spool is looked through. Reading one small folder costs next to nothing. */
 export const deliveryPassMs = 5_000
 const temporarySuffix = '.log.gz.tmp'
-/** What is copied in one go. */
+/** What is read at once, in search of the last line. */
 const pieceBytes = 128 * 1024
 /** The pause behind each piece of a file that is removed. */
 const pauseMs = 6
@@ -42,6 +42,7 @@ const pauseMs = 6
  * at a stretch stopped the traffic there for 12 ms.
  */
 const removedPieceBytes = 2 * 1024 * 1024
+const lineEnd = 0x0a
 
 export type LogDeliveryOptions = {
   /** `logs/` in the data folder. */
@@ -63,6 +64,7 @@ export class LogDelivery {
   readonly #delivered = new Set<string>()
   #timer: Timer | null = null
   #isClosed = false
+  readonly #compressor = new Compressor()
   /** The passes so far, one after the other. */
   #passes: Promise<void> = Promise.resolve()
 
@@ -80,6 +82,7 @@ export class LogDelivery {
 
   /** Delivers what an earlier process left of intervals that are over, and goes on from there. Never rejects. */
   async start(): Promise<void> {
+    this.#compressor.start()
     await this.#attempt(this.#spoolOutage, spoolFolder(this.#folder), () => this.#removeTemporaryFiles())
     await this.deliverDue()
     this.#startTimer()
@@ -95,6 +98,7 @@ export class LogDelivery {
     this.#isClosed = true
     this.#timer?.cancel()
     await this.#startPass(this.#token)
+    await this.#compressor.close()
   }
 
   #startTimer(): void {
@@ -161,9 +165,10 @@ export class LogDelivery {
    */
   async #deliver(group: readonly SpoolFile[]): Promise<void> {
     const paths = group.map(file => spoolPath(this.#folder, file))
-    const object = join(this.#folder, objectKey(group[0]!, this.#epochMs()))
-    const undelivered = paths.filter(path => !this.#delivered.has(path))
-    if (await this.#writeObject(object, undelivered)) {
+    const pieces = await Promise.all(paths.filter(path => !this.#delivered.has(path)).map(wholeLines))
+    if (pieces.some(piece => piece.bytes > 0)) {
+      const object = join(this.#folder, objectKey(group[0]!, this.#epochMs()))
+      await this.#writeObject(object, pieces)
       for (const path of paths) this.#delivered.add(path)
       await syncFolder(dirname(object))
     }
@@ -173,19 +178,13 @@ export class LogDelivery {
     }
   }
 
-  /** @returns false for files that hold nothing, of which no object is made */
-  async #writeObject(object: string, paths: readonly string[]): Promise<boolean> {
+  async #writeObject(object: string, pieces: readonly Piece[]): Promise<void> {
     // In the spool, whose leftovers are removed at start, and on the same file system as the folder it moves to.
     const temporary = join(spoolFolder(this.#folder), `${randomName()}${temporarySuffix}`)
     try {
-      const bytes = await joinFiles(paths, temporary)
-      if (bytes === 0) {
-        await unlink(temporary)
-        return false
-      }
+      await this.#compressor.compress({ pieces, to: temporary, isUrgent: this.#isClosed })
       await mkdir(dirname(object), { recursive: true })
       await rename(temporary, object)
-      return true
     } catch (error) {
       await rm(temporary, { force: true })
       throw error
@@ -252,32 +251,20 @@ function byWorkerAndPart(a: SpoolFile, b: SpoolFile): number {
   return a.worker - b.worker || a.part - b.part
 }
 
-/** Writes the whole members of all files into a new one, to disk. @returns its size in bytes */
-async function joinFiles(paths: readonly string[], to: string): Promise<number> {
-  const out = await open(to, 'wx')
-  try {
-    let bytes = 0
-    for (const path of paths) bytes += await copyWholeMembers(path, out)
-    await out.sync()
-    return bytes
-  } finally {
-    await out.close()
-  }
-}
-
-/** A process killed while it wrote leaves a piece of a member behind the last whole one, which is of no use to anyone. */
-async function copyWholeMembers(path: string, out: FileHandle): Promise<number> {
+/** A process killed while it wrote may leave a line without its end, which is of no use to anyone. */
+async function wholeLines(path: string): Promise<Piece> {
   const file = await open(path)
   try {
-    const end = await wholeMemberBytes(file)
-    const buffer = Buffer.allocUnsafeSlow(Math.min(pieceBytes, end))
-    for (let at = 0; at < end; ) {
-      const { bytesRead } = await file.read(buffer, 0, Math.min(pieceBytes, end - at), at)
-      assert(bytesRead > 0, 'only delivery makes a spool file shorter')
-      await out.writeFile(buffer.subarray(0, bytesRead))
-      at += bytesRead
+    const buffer = Buffer.alloc(pieceBytes)
+    let end = (await file.stat()).size
+    while (end > 0) {
+      const from = Math.max(0, end - pieceBytes)
+      const { bytesRead } = await file.read(buffer, 0, end - from, from)
+      const lastLineEnd = buffer.subarray(0, bytesRead).lastIndexOf(lineEnd)
+      if (lastLineEnd >= 0) return { path, bytes: from + lastLineEnd + 1 }
+      end = from
     }
-    return end
+    return { path, bytes: 0 }
   } finally {
     await file.close()
   }

@@ -3,7 +3,7 @@
  * thread, which delivers them. In the folder `logs/`:
  *
  *     access.log, access.log.1    every line as it comes, for `tail -F`; connection.log, health-check.log likewise
- *     spool/                      files of one log, worker, node and interval, gzipped, until they are delivered
+ *     spool/                      plain files of one log, worker, node and interval, until they are delivered
  *     AWSLogs/<account>/…         what is delivered, gzipped, under the service's own keys
  */
 
@@ -12,11 +12,8 @@ import { join } from 'node:path'
 import { localAccount, localRegion } from '../model/arns.ts'
 import { logDeliveryMinutes } from '../model/limits.ts'
 
-/**
- * A spool file that has this size goes on in its next part, and is delivered without waiting for the interval's end.
- * Some 80 MB of lines.
- */
-export const spoolPartBytesMax = 8 * 1024 * 1024
+/** A spool file that has this size goes on in its next part, and is delivered without waiting for the interval's end. */
+export const spoolPartBytesMax = 64 * 1024 * 1024
 /** Above this size the live file moves to `access.log.1`, whose content is dropped. */
 export const liveLogBytesMax = 64 * 1024 * 1024
 /**
@@ -76,11 +73,11 @@ export const nodeInFileName = (ip: string): string => ip.replace(/[^0-9A-Za-z.-]
 
 function spoolName(file: SpoolFile): string {
   const written = `${file.token}-${file.worker}-${file.part}`
-  return `${filePrefixes[file.kind]}${file.loadBalancer}_${formatEnd(file.intervalEndMs)}_${file.node}_${written}.log.gz`
+  return `${filePrefixes[file.kind]}${file.loadBalancer}_${formatEnd(file.intervalEndMs)}_${file.node}_${written}.log`
 }
 
 const spoolNamePattern =
-  /^(conn_log_|health_check_log_)?([0-9A-Za-z-]+\.[0-9a-f]+)_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_([0-9A-Za-z.-]+)_([0-9a-z]+)-(\d+)-(\d+)\.log\.gz$/
+  /^(conn_log_|health_check_log_)?([0-9A-Za-z-]+\.[0-9a-f]+)_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_([0-9A-Za-z.-]+)_([0-9a-z]+)-(\d+)-(\d+)\.log$/
 
 /** null for a name that no worker gave. */
 export function parseSpoolName(name: string): SpoolFile | null {

@@ -1,12 +1,10 @@
 /** What the tests of the log's way to disk share. Only for tests. */
 
-import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { MemberPacker } from './gzip-members.ts'
 import type { LogSource } from './log-files.ts'
 import type { LogWriter } from './log-writer.ts'
 
@@ -34,13 +32,9 @@ function commitLine(writer: LogWriter, at: number, text: string): void {
   writer.commit(end + 1)
 }
 
-/** Hardly to be compressed, so that sizes on disk are near those of the text. */
-const filler = createHash('shake256', { outputLength: 600_000 }).update('filler').digest('base64')
-
 /** A line that shows whether it is whole: who wrote it, the how manieth it is, and so many bytes of filler. */
 export function countedLine(worker: number, number: number, fillBytes: number): string {
-  const from = (worker * 7919 + number * 104_729) % (filler.length - fillBytes)
-  return `${worker} ${number} ${fillBytes} ${filler.slice(from, from + fillBytes)}.`
+  return `${worker} ${number} ${fillBytes} ${String.fromCharCode(0x61 + worker).repeat(fillBytes)}.`
 }
 
 /** The numbers of one worker's lines, in their order; throws on a line that is not whole. */
@@ -62,9 +56,6 @@ export async function filesBelow(folder: string): Promise<string[]> {
   const paths = entries.filter(entry => !entry.isDirectory()).map(entry => join(entry.parentPath, entry.name))
   return paths.map(path => path.slice(folder.length + 1)).sort()
 }
-
-/** What one block of so many lines leaves in the spool. */
-export const packed = (text: string): Promise<Buffer> => new MemberPacker().pack(Buffer.from(text, 'latin1'))
 
 /** The lines of all files below a folder, gzipped or not, or of those with such names. */
 export async function readLogLines(folder: string, isWanted = (_name: string) => true): Promise<string[]> {

@@ -9,7 +9,6 @@ import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { gunzipSync } from 'node:zlib'
 import { type Clock, ManualClock } from '../base/clock.ts'
 import { logBlockBytes, logBlocksMax, logDeliveryMinutes, logFlushMs } from '../model/limits.ts'
 import { LogDelivery } from './log-delivery.ts'
@@ -184,7 +183,7 @@ test('a block that fits only in part leaves no piece of a line in the spool', as
   assert.deepEqual(errors, ['EFBIG', 'EFBIG']) // each file once
   const numbers = numbersOf(0, await spoolLines(folder))
   assert.deepEqual(numbers.slice(0, -1), upTo(200 - linesDropped))
-  assert.ok(linesDropped >= 60 && linesDropped < 90, String(linesDropped))
+  assert.ok(linesDropped >= 100 && linesDropped < 120)
   // The live file keeps the piece that fitted, and the next line begins on a line of its own.
   assert.equal((await liveLines(folder)).at(-1), countedLine(0, 200, 10))
 })
@@ -201,17 +200,15 @@ test('a line goes into the file of the interval in which it is written', async t
   assert.deepEqual(others, [])
   assert.equal(parseSpoolName(first!)?.intervalEndMs, clock.originMs + intervalMs)
   assert.equal(parseSpoolName(second!)?.intervalEndMs, clock.originMs + 2 * intervalMs)
-  assert.deepEqual(gunzipSync(await readFile(join(spoolFolder(folder), first!))).toString('latin1'), 'early\n')
+  assert.equal(await readFile(join(spoolFolder(folder), first!), 'latin1'), 'early\n')
 })
 
 test('a write that ends when delivery may have taken its file is repeated in the next', async t => {
-  const manual = new ManualClock()
-  let reads = 0
-  // The file is chosen by what the clock says first; the write takes until what it says from then on.
-  const now = (): number => (reads++ === 0 ? 0 : intervalMs + spoolSettleMs)
-  const { folder, writer } = await makeLog(t, { clock: { ...manual, now, after: manual.after.bind(manual) } })
+  const { folder, clock, log, writer } = await makeLog(t)
   writeLine(writer, 'slow')
-  await writer.close()
+  writer.flush() // the file is chosen now, and while it opens ...
+  clock.advance(intervalMs + spoolSettleMs)
+  await log.settled()
   assert.deepEqual(await spoolLines(folder), ['slow', 'slow'])
   assert.equal((await filesBelow(spoolFolder(folder))).length, 2)
 })
@@ -243,7 +240,7 @@ test('a worker restarted under its number never appends to the files of the one 
 test('a spool file goes on in a next part at its size, with no line lost', async t => {
   const { folder, log, writer } = await makeLog(t)
   const fillBytes = 100_000
-  const count = Math.ceil((spoolPartBytesMax * 1.5) / fillBytes)
+  const count = Math.ceil((spoolPartBytesMax * 1.1) / fillBytes)
   for (let number = 0; number < count; number++) {
     writeLine(writer, countedLine(0, number, fillBytes))
     if (number % 50 === 0) await log.settled()

@@ -1,8 +1,7 @@
 /**
  * Takes log lines from the request path and brings them to disk, in a worker. Lines are written straight into
  * large blocks; a block goes out whole, without anybody waiting for it, to two files: the live `access.log` or
- * `connection.log`, which all workers share, and, compressed, a spool file of its own, from which the main thread
- * delivers. Knows nothing of what is in a line.
+ * `connection.log`, which all workers share, and a spool file of its own, from which the main thread delivers. Knows nothing of what is in a line.
  *
  * Files are opened anew for each block. It costs a few system calls per 256 KB, off the thread, and it buys that a file
  * may be moved, removed or taken at any moment, that a full disk is over when it is over, and that nothing stays open.
@@ -14,7 +13,6 @@ import { dirname } from 'node:path'
 import { assert } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import { logBlockBytes, logBlocksMax, logFlushMs } from '../model/limits.ts'
-import { MemberPacker } from './gzip-members.ts'
 import {
   intervalEndMs,
   type LogKind,
@@ -60,7 +58,6 @@ export class WorkerLog {
   readonly options: WorkerLogOptions
   readonly #live: Readonly<Record<LogKind, LiveFile>>
   readonly #spoolOutage: Outage
-  readonly #packer = new MemberPacker()
   /** By file name. A writer is kept for good: a second one of its name would meet the first in the spool. */
   readonly #writers = new Map<string, LogWriter>()
   readonly #spareBuffers: Buffer[] = []
@@ -174,16 +171,15 @@ export class WorkerLog {
   }
 
   async #write(block: FullBlock): Promise<void> {
-    const { writer, lines } = block
-    const text = block.buffer.subarray(0, block.bytes)
+    const { writer, buffer, bytes, lines } = block
     try {
-      await writer.spool.append(await this.#packer.pack(text))
+      await writer.spool.append(buffer, bytes)
       this.#spoolOutage.worked()
     } catch (error) {
       writer.linesDropped += lines
       this.#spoolOutage.failed(writer.spool.path, error)
     }
-    await this.#live[writer.kind].append(text)
+    await this.#live[writer.kind].append(buffer.subarray(0, bytes))
   }
 }
 
@@ -301,8 +297,8 @@ class LiveFile {
 }
 
 /**
- * The spool files of one writer, one after the other: gzip members, whole up to the last write, whenever the process
- * dies. Only this object appends to them, and only the main thread's delivery removes them.
+ * The spool files of one writer, one after the other: plain text that is complete up to the last write, whenever the
+ * process dies. Only this object appends to them, and only the main thread's delivery removes them.
  *
  * Delivery takes a file when `spoolSettleMs` have passed since its interval ended, or when a next part exists. Here
  * that means: the file is chosen by the time at which its write begins; a write that ended too late to be sure is
@@ -313,7 +309,7 @@ class Spool {
   readonly #folder: string
   readonly #clock: Clock
   #file: SpoolFile
-  /** Of whole members in the current file; -1 when it has not been made yet. */
+  /** Of whole blocks in the current file; -1 when it has not been made yet. */
   #bytes = -1
 
   constructor(options: WorkerLogOptions, source: LogSource) {
@@ -334,12 +330,12 @@ class Spool {
     return spoolPath(this.#folder, this.#file)
   }
 
-  async append(member: Buffer): Promise<void> {
+  async append(buffer: Buffer, bytes: number): Promise<void> {
     do {
-      this.#chooseFile(member.length)
+      this.#chooseFile(bytes)
       const file = await this.#open()
       try {
-        await this.#writeWhole(file, member)
+        await this.#writeWhole(file, buffer, bytes)
       } finally {
         await file.close()
       }
@@ -372,11 +368,12 @@ class Spool {
     }
   }
 
-  /** All of it or nothing: a member that fits only in part, on a full disk, is cut off again. */
-  async #writeWhole(file: FileHandle, member: Buffer): Promise<void> {
+  /** All of it or nothing: a block that fits only in part, on a full disk, is cut off again. */
+  async #writeWhole(file: FileHandle, buffer: Buffer, bytes: number): Promise<void> {
     try {
-      for (let at = 0; at < member.length; ) at += (await file.write(member, at)).bytesWritten
-      this.#bytes += member.length
+      let at = 0
+      while (at < bytes) at += (await file.write(buffer, at, bytes - at)).bytesWritten
+      this.#bytes += bytes
     } catch (error) {
       await file.truncate(this.#bytes).catch(() => this.#startFile(this.#file.intervalEndMs, this.#file.part + 1))
       throw error
