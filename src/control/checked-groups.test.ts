@@ -6,7 +6,7 @@ import { deregistering, groupNotInUse } from '../model/health.ts'
 import { TargetStates } from '../model/target-states.ts'
 import { checkedGroups } from './checked-groups.ts'
 import { formatProblem, parseConfig } from './config.ts'
-import { Publisher } from './publisher.ts'
+import { testPublisher } from './publisher-test-support.ts'
 
 const { certificate, privateKey } = makeCertificate({ names: ['a.example'], keyType: 'p256' })
 
@@ -53,15 +53,7 @@ function configOf(targetPorts: readonly number[]): string {
 
 function fixture(t: TestContext) {
   const [clock, states] = [new ManualClock(), new TargetStates()]
-  const publisher = new Publisher({
-    clock,
-    machineClock: clock,
-    states,
-    cookieKeys: () => [],
-    onDrained: () => {},
-    isSlotBusy: () => false,
-    onSlotFreed: () => {},
-  })
+  const publisher = testPublisher(clock, states)
   t.after(() => publisher.close())
   return (text: string) => {
     const parsed = parseConfig([{ name: 'test.json', text }])

@@ -9,7 +9,7 @@ import { TargetStateCode, TargetStates } from '../model/target-states.ts'
 import { CounterSlab, LoadBalancerColumn, TargetColumn } from '../observe/counters.ts'
 import { checkedGroups } from './checked-groups.ts'
 import { formatProblem, parseConfig } from './config.ts'
-import { Publisher } from './publisher.ts'
+import { testPublisher } from './publisher-test-support.ts'
 import { type HealthEvent, StatusReporter, type TargetGroupStatus } from './status.ts'
 import { Totals } from './totals.ts'
 
@@ -60,15 +60,7 @@ function fixture(t: TestContext) {
   const states = new TargetStates()
   const slabs = [new CounterSlab(), new CounterSlab()] as const
   const totals = new Totals(() => slabs)
-  const publisher = new Publisher({
-    clock,
-    machineClock: clock,
-    states,
-    cookieKeys: () => [],
-    onDrained: () => {},
-    isSlotBusy: () => false,
-    onSlotFreed: (kind, slot) => totals.freeSlot(kind, slot),
-  })
+  const publisher = testPublisher(clock, states, (kind, slot) => totals.freeSlot(kind, slot))
   const checker = new HealthChecker({ clock, states, onChange: () => {} })
   t.after(() => {
     publisher.close()

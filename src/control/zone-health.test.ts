@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { ManualClock } from '../base/clock.ts'
 import { TargetStateCode, TargetStates } from '../model/target-states.ts'
 import { formatProblem, parseConfig } from './config.ts'
-import { Publisher } from './publisher.ts'
+import { testPublisher } from './publisher-test-support.ts'
 import { addressesInDns, nodesInDns } from './zone-health.ts'
 
 type Group = {
@@ -17,16 +17,7 @@ function prepare(text: string) {
   const parsed = parseConfig([{ name: 'test.yaml', text }], { platform: 'linux' })
   if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'))
   const states = new TargetStates()
-  const clock = new ManualClock()
-  const publisher = new Publisher({
-    clock,
-    machineClock: clock,
-    states,
-    cookieKeys: () => [],
-    onDrained: () => {},
-    isSlotBusy: () => false,
-    onSlotFreed: () => {},
-  })
+  const publisher = testPublisher(new ManualClock(), states)
   const snapshot = publisher.prepare(parsed.config.resources)
   return { snapshot, states }
 }
