@@ -13,6 +13,7 @@ import {
   writeAscii,
   writeDecimal,
   writeEscaped,
+  writeEscapedText,
   writeIsoMicros,
   writeIsoMillis,
   writeSeconds,
@@ -80,6 +81,10 @@ export type LoggedTls = {
 /** Everything but the quoted texts that come from the client: three addresses, two ARNs, a dozen numbers. */
 const fixedBytesMax = 1024
 
+const quote = 0x22
+const dash = 0x2d
+const colon = 0x3a
+
 export function writeAccessLogLine(log: LogWriter, record: AccessLogRecord): void {
   const { head } = record
   const size =
@@ -99,37 +104,32 @@ export function writeAccessLogLine(log: LogWriter, record: AccessLogRecord): voi
   at = writeSeconds(block, space(block, at), record.targetProcessingMs)
   at = writeSeconds(block, space(block, at), record.responseProcessingMs)
   at = writeDecimal(block, space(block, at), record.statusCode)
-  at = writeStatus(block, space(block, at), record.targetStatusCode)
+  at = writeNumber(block, space(block, at), record.targetStatusCode)
   at = writeDecimal(block, space(block, at), record.receivedBytes)
   at = writeDecimal(block, space(block, at), record.sentBytes)
-  at = writeAscii(block, at, ' "')
-  at = writeRequestLine(block, at, record)
-  at = writeAscii(block, at, '" "')
-  at = writeUserAgent(block, at, head)
+  at = writeRequestLine(block, openQuote(block, at), record)
+  at = closeQuote(block, at)
+  at = writeUserAgent(block, openQuote(block, at), head)
+  at = closeQuote(block, at)
   const { tls } = record
-  at = writeAscii(block, at, '"')
   at = writeField(block, at, tls === null ? '-' : tls.cipher)
   at = writeField(block, at, tls === null ? '-' : tls.protocol)
   at = writeField(block, at, record.targetGroupArn ?? '-')
   at = writeQuoted(block, at, record.traceId)
   at = writeQuoted(block, at, tls === null ? '' : tls.domainName)
   at = writeQuoted(block, at, tls === null ? '' : tls.chosenCertificate)
-  block[at++] = 0x20
-  at = record.rulePriority === -1 ? writeAscii(block, at, '-') : writeDecimal(block, at, record.rulePriority)
+  at = writeNumber(block, space(block, at), record.rulePriority)
   at = writeIsoMillis(block, space(block, at), record.creationMs)
   at = writeQuoted(block, at, record.actions)
   at = writeQuoted(block, at, record.redirectUrl)
   at = writeQuoted(block, at, record.errorReason)
-  at = writeAscii(block, at, ' "')
-  at = writeAscii(block, at, record.targetAddress ?? '-')
-  at = writeAscii(block, at, '" "')
-  at = writeStatus(block, at, record.targetStatusCode)
-  if (record.desync === 0) at = writeAscii(block, at, '" "-" "-" ')
-  else {
-    const { tier, reason } = desyncReason(record.desync)
-    at = writeAscii(block, at, `" "${tier}" "${reason}" `)
-  }
-  at = writeAscii(block, at, record.connectionTraceId)
+  at = writeQuoted(block, at, record.targetAddress ?? '')
+  at = writeNumber(block, openQuote(block, at), record.targetStatusCode)
+  at = closeQuote(block, at)
+  const desync = record.desync === 0 ? null : desyncReason(record.desync)
+  at = writeQuoted(block, at, desync === null ? '' : desync.tier)
+  at = writeQuoted(block, at, desync === null ? '' : desync.reason)
+  at = writeField(block, at, record.connectionTraceId)
   at = writeQuoted(block, at, record.transformedHost)
   at = writeQuoted(block, at, record.transformedUri)
   at = writeQuoted(block, at, record.transformStatus)
@@ -147,27 +147,30 @@ function writeField(block: Buffer, at: number, text: string): number {
   return writeAscii(block, space(block, at), text)
 }
 
-/** Writes the text in quotes behind a space; an empty one as `-`. Holds only what was escaped or made here. */
+function openQuote(block: Buffer, at: number): number {
+  block[at] = 0x20
+  block[at + 1] = quote
+  return at + 2
+}
+
+function closeQuote(block: Buffer, at: number): number {
+  block[at] = quote
+  return at + 1
+}
+
+/** Writes the text in quotes behind a space; an empty one as `-`. A trace id or redirect may hold what the client sent. */
 function writeQuoted(block: Buffer, at: number, text: string): number {
-  let next = writeAscii(block, at, ' "')
-  next = text === '' ? writeAscii(block, next, '-') : writeUntrusted(block, next, text)
-  return writeAscii(block, next, '"')
+  let next = openQuote(block, at)
+  if (text === '') block[next++] = dash
+  else next = writeEscapedText(block, next, text)
+  return closeQuote(block, next)
 }
 
-/** A trace id or redirect may hold what the client sent. */
-function writeUntrusted(block: Buffer, at: number, text: string): number {
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i)
-    if (c < 0x20 || c >= 0x7f || c === 0x22 || c === 0x5c) {
-      const bytes = Buffer.from(text, 'latin1')
-      return writeEscaped(block, at, bytes, 0, bytes.length)
-    }
-  }
-  return writeAscii(block, at, text)
-}
-
-function writeStatus(block: Buffer, at: number, status: number): number {
-  return status === -1 ? writeAscii(block, at, '-') : writeDecimal(block, at, status)
+/** -1 as `-`. */
+function writeNumber(block: Buffer, at: number, n: number): number {
+  if (n !== -1) return writeDecimal(block, at, n)
+  block[at] = dash
+  return at + 1
 }
 
 /** A request whose head could not be read is logged as going to the load balancer itself, with no method, path or version. */
@@ -179,8 +182,8 @@ function writeRequestLine(block: Buffer, at: number, record: AccessLogRecord): n
     : writeAscii(block, at, '-')
   const isSecure = record.type !== 'http' && record.type !== 'ws'
   next = writeAscii(block, next, isSecure ? ' https://' : ' http://')
-  next = writeUntrusted(block, next, record.host)
-  next = writeAscii(block, next, ':')
+  next = writeEscapedText(block, next, record.host)
+  block[next++] = colon
   next = writeDecimal(block, next, record.port)
   if (!isReadable) return writeAscii(block, next, '- -')
   if (record.pathFrom === head.targetTo) next = writeAscii(block, next, '/')

@@ -7,6 +7,7 @@ import {
   writeBytes,
   writeDecimal,
   writeEscaped,
+  writeEscapedText,
   writeIsoMicros,
   writeIsoMillis,
   writeSeconds,
@@ -52,6 +53,18 @@ test('a quote, a backslash, controls and bytes from 0x7f are escaped, the rest i
   assert.equal(
     written((buffer, at) => writeEscaped(buffer, at, source, 0, source.length)),
     'a \\x22b\\x22 \\x5C \\x0D\\x0A\\x09\\x00\\x7F\\xFF~',
+  )
+})
+
+test('text that holds bytes is escaped as the bytes are', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), bytes => {
+      const text = Buffer.from(bytes).toString('latin1')
+      assert.equal(
+        written((buffer, at) => writeEscapedText(buffer, at, text)),
+        written((buffer, at) => writeEscaped(buffer, at, bytes, 0, bytes.length)),
+      )
+    }),
   )
 })
 
