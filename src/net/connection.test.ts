@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { within } from '../../test/support/deadline.ts'
 import { adoptAccepted } from './accept.ts'
@@ -111,9 +112,62 @@ describe('a connection whose peer does not read', () => {
     from.connection.passOn(own, 0, pieceBytes, to.connection)
     assert.deepEqual([to.connection.isCongested, net.buffers.given.includes(own)], [false, false])
     await within(readBytes(to.peer, sentBytes + pieceBytes), () => 'all that was sent')
-    assert.equal(to.connection.socket.writableLength, 0)
+    assert.equal(to.connection.queuedBytes, 0)
     to.connection.send(Buffer.from('x'), 0, 1)
     assert.equal(net.buffers.given.includes(own), true, 'it is back')
+  })
+})
+
+describe('a connection that holds what its peer has not read', () => {
+  it('sends all of it before its end', async t => {
+    const opened = await new Net(t).open(adoptAccepted)
+    const { connection, peer } = opened
+    const filled = fill(opened)
+    connection.send(Buffer.from('last'), 0, 4)
+    connection.end()
+    const got = await within(readBytes(peer, filled + 4), () => 'all that was sent')
+    assert.equal(got.toString('latin1', filled), 'last')
+    await within(once(peer.resume(), 'end'), () => 'the end')
+    assert.equal(connection.isClosed, false)
+    peer.end()
+    await within(connection.saw('closed'), () => 'the close')
+    assert.equal(connection.errorCode, null)
+  })
+
+  it('sends all of it before it closes', async t => {
+    const opened = await new Net(t).open(adoptAccepted)
+    const { connection, peer } = opened
+    const filled = fill(opened)
+    connection.closeSoon()
+    await within(readBytes(peer, filled), () => 'all that was sent')
+    await within(Promise.all([once(peer.resume(), 'end'), connection.saw('closed')]), () => 'the end and the close')
+  })
+
+  for (const isEnding of [false, true]) {
+    it(`is reset when it is aborted${isEnding ? ', though it was about to end' : ''}`, async t => {
+      const opened = await new Net(t).open(adoptAccepted)
+      const { connection, peer } = opened
+      fill(opened)
+      if (isEnding) connection.end()
+      const closed = once(connection.socket, 'close')
+      const broken = once(peer, 'error')
+      connection.abort()
+      assert.deepEqual(connection.events, ['closed'])
+      await within(closed, () => "the socket's close")
+      peer.resume()
+      const [error] = await within(broken, () => 'the reset')
+      assert.equal((error as NodeJS.ErrnoException).code, 'ECONNRESET')
+    })
+  }
+
+  it('is told once when its peer is gone', async t => {
+    const opened = await new Net(t).open(adoptAccepted)
+    const { connection, peer } = opened
+    fill(opened)
+    peer.resetAndDestroy()
+    await within(connection.saw('closed'), () => 'the close')
+    assert.equal(connection.errorCode, 'ECONNRESET')
+    assert.deepEqual(connection.events, ['closed'])
   })
 })
 
@@ -158,6 +212,16 @@ describe('a connection', () => {
     connection.resume(Pause.congestion)
     peer.write('x')
     await within(connection.receivedBytes(1), () => 'a byte')
+  })
+
+  it('closes when it sends to a peer that is gone, and says why', async t => {
+    const { connection, peer } = await new Net(t).open(adoptAccepted)
+    connection.pause(Pause.congestion) // so that it is not by reading that it learns of it
+    await within(once(peer.resetAndDestroy(), 'close'), () => 'the reset')
+    assert.equal(connection.send(Buffer.from('x'), 0, 1), true)
+    await within(connection.saw('closed'), () => 'the close')
+    assert.match(connection.errorCode ?? '', /^(ECONNRESET|EPIPE)$/)
+    assert.deepEqual(connection.events, ['closed'])
   })
 
   it('sends nothing and takes no memory once it is closed', async t => {

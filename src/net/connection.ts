@@ -8,6 +8,7 @@ import { TLSSocket } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import type { DeadlineWheel, Watched } from '../base/deadline-wheel.ts'
 import type { Buffers } from './buffers.ts'
+import { type DirectSender, isOpenForDirectWrites, takesDirectWrites, writeDirectly } from './direct-write.ts'
 import type { TurnOutput } from './turn-output.ts'
 
 /** Who holds a connection's reading up; bits, because several may at once. */
@@ -30,7 +31,7 @@ export type NetContext = {
   readonly sendLater: (output: TurnOutput) => void
 }
 
-export abstract class Connection implements Watched {
+export abstract class Connection implements Watched, DirectSender {
   readonly net: NetContext
   readonly socket: Socket
   /** When a byte last went either way, by the clock's `now`. */
@@ -42,6 +43,11 @@ export abstract class Connection implements Watched {
   errorCode: string | null = null
   /** Whether the socket holds more than it should; until `onDrained`. */
   isCongested = false
+  readonly #isDirect: boolean
+  /** What was written past the stream and has not left yet. */
+  #directBytes = 0
+  /** What the socket is told when it has. */
+  #whenSent: 'end' | 'destroySoon' | null = null
   #paused = 0
   #ownBuffer: Buffer | null = null
   #endsBulk = false
@@ -58,17 +64,12 @@ export abstract class Connection implements Watched {
         return true
       },
     })
+    this.#isDirect = takesDirectWrites(this.socket)
     this.socket.on('end', () => {
       this.hasEnded = true
       if (!this.isClosed) this.onEnd(this.#stamp())
     })
-    this.socket.on('drain', () => {
-      this.#reclaim()
-      if (this.isCongested && !this.isClosed) {
-        this.isCongested = false
-        this.onDrained(this.#stamp())
-      }
-    })
+    this.socket.on('drain', () => this.#drained())
     this.socket.on('error', (error: NodeJS.ErrnoException) => {
       this.errorCode ??= error.code ?? 'UNKNOWN'
     })
@@ -95,11 +96,60 @@ export abstract class Connection implements Watched {
   send(bytes: Buffer, from: number, to: number): boolean {
     if (this.isClosed || from === to) return true
     if (this.#lent !== null) this.#reclaim()
-    const socket = this.socket
-    const hasRoom = socket.write(bytes.subarray(from, to))
-    if (socket.writableLength === 0) return true
+    const hasRoom = this.#write(bytes.subarray(from, to))
+    if (this.queuedBytes === 0) return true
     if (!hasRoom) this.isCongested = true
     return false
+  }
+
+  /** What was sent and the kernel has not taken yet; a piece counts in full until it has all of that. */
+  get queuedBytes(): number {
+    return this.#directBytes + this.socket.writableLength
+  }
+
+  /** @returns false when more than a socket should hold is on its way */
+  #write(bytes: Buffer): boolean {
+    const { socket } = this
+    // Behind a piece that waits, the next ones wait in the stream, which leaves after it.
+    if (this.#directBytes > 0) return socket.write(bytes, error => error ?? this.#onPieceSent())
+    if (!this.#isDirect || !isOpenForDirectWrites(socket)) return socket.write(bytes)
+    if (!writeDirectly(socket, bytes, this)) this.#directBytes = bytes.length
+    return this.#directBytes < socket.writableHighWaterMark
+  }
+
+  /** By `writeDirectly`. */
+  onSent(): void {
+    this.#directBytes = 0
+    if (this.#whenSent !== null) this.socket[this.#whenSent]()
+    this.#onPieceSent()
+  }
+
+  #onPieceSent(): void {
+    if (this.queuedBytes === 0) this.#drained()
+  }
+
+  #drained(): void {
+    this.#reclaim()
+    if (this.isCongested && !this.isClosed) {
+      this.isCongested = false
+      this.onDrained(this.#stamp())
+    }
+  }
+
+  /** FIN, behind all that was sent; the peer may still send. */
+  end(): void {
+    this.#tellWhenSent('end')
+  }
+
+  /** FIN, behind all that was sent, and then closes. */
+  closeSoon(): void {
+    this.#tellWhenSent('destroySoon')
+  }
+
+  /** A socket that is being shut down cannot be reset any more, so it is not told as long as it may have to be. */
+  #tellWhenSent(what: 'end' | 'destroySoon'): void {
+    if (this.#directBytes > 0) this.#whenSent = what
+    else this.socket[what]()
   }
 
   /** From the next read on, bytes arrive in a buffer of the connection's own, which may be sent without a copy. */
@@ -117,7 +167,7 @@ export abstract class Connection implements Watched {
   passOn(bytes: Buffer, from: number, to: number, receiver: Connection): void {
     const { shared, out } = this.net.buffers
     // Who does not read must not hold a whole buffer for each small piece.
-    if (bytes === shared || (to - from < lentBytesMin && receiver.socket.writableLength > 0)) {
+    if (bytes === shared || (to - from < lentBytesMin && receiver.queuedBytes > 0)) {
       out.reserve(to - from)
       out.copy(bytes, from, to)
       out.sendTo(receiver)
@@ -151,7 +201,7 @@ export abstract class Connection implements Watched {
    */
   abort(): void {
     if (this.isClosed) return
-    if (this.socket.writableLength > 0 && !(this.socket instanceof TLSSocket)) this.socket.resetAndDestroy()
+    if (this.queuedBytes > 0 && !(this.socket instanceof TLSSocket)) this.socket.resetAndDestroy()
     this.close()
   }
 
@@ -178,7 +228,7 @@ export abstract class Connection implements Watched {
   }
 
   #reclaim(): void {
-    if (this.#lent === null || this.socket.writableLength > 0) return
+    if (this.#lent === null || this.queuedBytes > 0) return
     for (const buffer of this.#lent) this.net.buffers.give(buffer)
     this.#lent = null
   }

@@ -46,7 +46,7 @@ export class TurnOutput {
     if (size === 0) return
     out.length = 0
     // The socket will keep it: a peer that does not read must not hold much memory for each of many small pieces.
-    if (size < lentBytesMin && this.#connection.socket.writableLength > 0) {
+    if (size < lentBytesMin && this.#connection.queuedBytes > 0) {
       this.#connection.send(Buffer.from(out.bytes.subarray(0, size)), 0, size)
       return
     }

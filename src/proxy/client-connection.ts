@@ -271,14 +271,14 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     this.#held = null
     this.#lingerUntil = now + lingerMs
     this.resume(Pause.congestion | Pause.pipelined)
-    if (this.socket.writableLength > 0) {
+    if (this.queuedBytes > 0) {
       // A slow client first has the idle timeout to read what it was sent.
       this.#lingerUntil = now + this.#port.running.loadBalancer.idleTimeoutMs
       this.socket.once('finish', () => {
         this.#lingerUntil = this.plane.clock.now() + lingerMs
       })
     }
-    this.socket.end()
+    this.end()
   }
 
   protected override onEnd(now: number): void {
@@ -286,7 +286,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     if (this.#lingerUntil !== -1 || this.#held !== null) return
     if (exchange === null) this.#closeGently(now)
     else if (exchange.isTunnel) {
-      exchange.targetConnection?.socket.end()
+      exchange.targetConnection?.end()
       if (exchange.targetConnection?.hasEnded) finishExchange(exchange, false, now)
     } else if (exchange.requestSide !== Side.done) failExchange(exchange, faultOfLeaving(exchange), now)
     else if (exchange.responseSide === Side.head) {
@@ -342,7 +342,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   }
 
   get isBusy(): boolean {
-    return this.#exchange !== null || this.socket.writableLength > 0
+    return this.#exchange !== null || this.queuedBytes > 0
   }
 
   /** The deregistration delay of these targets is over. */
@@ -405,7 +405,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
     const exchange = this.#exchange!
     if (!exchange.isTunnel) targetEnded(exchange, now)
     else {
-      this.socket.end()
+      this.end()
       if (this.hasEnded) finishExchange(exchange, false, now)
     }
   }

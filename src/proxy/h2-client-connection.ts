@@ -85,7 +85,7 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
   }
 
   get isBusy(): boolean {
-    return this.session.streams.size > 0 || this.socket.writableLength > 0
+    return this.session.streams.size > 0 || this.queuedBytes > 0
   }
 
   protected override onBytes(bytes: Buffer, size: number, now: number): void {
@@ -185,13 +185,13 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
     if (this.#lingerUntil !== -1 || this.isClosed) return
     this.#output.send()
     this.#lingerUntil = now + lingerMs
-    if (patienceMs > 0 && this.socket.writableLength > 0) {
+    if (patienceMs > 0 && this.queuedBytes > 0) {
       this.#lingerUntil = now + patienceMs
       this.socket.once('finish', () => {
         this.#lingerUntil = this.plane.clock.now() + lingerMs
       })
     }
-    this.socket.end()
+    this.end()
   }
 
   /** Nothing more comes, so no window will open and nothing be acknowledged: whoever is still here has left. */
@@ -251,7 +251,7 @@ export class H2ClientConnection extends Connection implements H2Handler<ClientSt
     this.#endStreams(stream => stream.endNow(now))
     this.#output.send()
     // Not before what was just said has left: within TLS, a write may still wait for the one before it.
-    this.socket.destroySoon()
+    this.closeSoon()
   }
 
   #goAway(): void {

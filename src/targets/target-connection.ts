@@ -88,7 +88,7 @@ export class TargetConnection extends TargetSocket {
   discard(): void {
     this.user = null
     // A target that closed its side of a tunnel still gets all that its client had to say.
-    if (this.hasEnded && this.socket.writableLength > 0) this.socket.destroySoon()
+    if (this.hasEnded && this.queuedBytes > 0) this.closeSoon()
     else this.retire()
   }
 

@@ -119,7 +119,7 @@ export abstract class TargetSocket extends Connection {
     }
     this.#stage = Stage.retired
     this.#stageBeganAt = this.net.clock.now()
-    this.socket.destroySoon()
+    this.closeSoon()
   }
 }
 

@@ -202,7 +202,7 @@ test('a client that does not read has the target wait, with little held in betwe
   const { send } = Connection.prototype
   t.mock.method(Connection.prototype, 'send', function (this: Connection, ...sent: Parameters<typeof send>) {
     const isOurs = send.apply(this, sent)
-    peak = Math.max(peak, this.socket.writableLength)
+    peak = Math.max(peak, this.queuedBytes)
     return isOurs
   })
   const client = await openSocket(t, scene.plane.port)

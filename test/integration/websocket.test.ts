@@ -34,7 +34,7 @@ function watchQueues(t: TestContext): { readonly peak: number } {
   const { send } = Connection.prototype
   t.mock.method(Connection.prototype, 'send', function (this: Connection, ...sent: Parameters<typeof send>) {
     const isOurs = send.apply(this, sent)
-    watched.peak = Math.max(watched.peak, this.socket.writableLength)
+    watched.peak = Math.max(watched.peak, this.queuedBytes)
     return isOurs
   })
   return watched
