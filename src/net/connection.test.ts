@@ -139,6 +139,7 @@ describe('a connection that holds what its peer has not read', () => {
     const { connection, peer } = opened
     const filled = fill(opened)
     connection.closeSoon()
+    connection.end()
     await within(readBytes(peer, filled), () => 'all that was sent')
     await within(Promise.all([once(peer.resume(), 'end'), connection.saw('closed')]), () => 'the end and the close')
   })

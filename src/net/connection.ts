@@ -110,11 +110,14 @@ export abstract class Connection implements Watched, DirectSender {
   /** @returns false when more than a socket should hold is on its way */
   #write(bytes: Buffer): boolean {
     const { socket } = this
-    // Behind a piece that waits, the next ones wait in the stream, which leaves after it.
-    if (this.#directBytes > 0) return socket.write(bytes, error => error ?? this.#onPieceSent())
-    if (!this.#isDirect || !isOpenForDirectWrites(socket)) return socket.write(bytes)
-    if (!writeDirectly(socket, bytes, this)) this.#directBytes = bytes.length
-    return this.#directBytes < socket.writableHighWaterMark
+    if (!this.#isDirect) return socket.write(bytes)
+    if (this.#directBytes > 0 || !isOpenForDirectWrites(socket)) {
+      // Behind a piece that waits, the next ones wait in the stream, which leaves after it.
+      socket.write(bytes, error => error ?? this.#onPieceSent())
+    } else if (!writeDirectly(socket, bytes, this)) {
+      this.#directBytes = bytes.length
+    }
+    return this.queuedBytes < socket.writableHighWaterMark
   }
 
   /** By `writeDirectly`. */
@@ -148,8 +151,8 @@ export abstract class Connection implements Watched, DirectSender {
 
   /** A socket that is being shut down cannot be reset any more, so it is not told as long as it may have to be. */
   #tellWhenSent(what: 'end' | 'destroySoon'): void {
-    if (this.#directBytes > 0) this.#whenSent = what
-    else this.socket[what]()
+    if (this.#directBytes === 0) this.socket[what]()
+    else if (this.#whenSent !== 'destroySoon') this.#whenSent = what
   }
 
   /** From the next read on, bytes arrive in a buffer of the connection's own, which may be sent without a copy. */

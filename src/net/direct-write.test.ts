@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
-import { takesDirectWrites } from './direct-write.ts'
+import { isOpenForDirectWrites, takesDirectWrites } from './direct-write.ts'
 
 test('sockets take direct writes on the Node that this project brings along', () => {
   assert.equal(takesDirectWrites(new Socket()), true)
@@ -26,3 +26,9 @@ for (const [i, [what, binding]] of others.entries()) {
     assert.equal(found.takesDirectWrites(new Socket()), false)
   })
 }
+
+test('a socket whose handle is not of the expected kind is never open for them', () => {
+  for (const handle of [undefined, null, {}]) {
+    assert.equal(isOpenForDirectWrites(Object.assign(new Socket(), { _handle: handle })), false)
+  }
+})

@@ -47,9 +47,10 @@ export function takesDirectWrites(socket: Socket): boolean {
   return streamWrap !== null && !(socket instanceof TLSSocket)
 }
 
-/** Whether it can be right now: nothing waits in the stream that would be overtaken. */
+/** Whether it can be right now: it is open, and nothing waits in the stream that would be overtaken. */
 export function isOpenForDirectWrites(socket: Socket): boolean {
-  return socket.writableLength === 0 && !socket.writableEnded && !socket.connecting && handleOf(socket) !== null
+  if (socket.writableLength > 0 || socket.writableEnded || socket.connecting) return false
+  return typeof handleOf(socket)?.writeBuffer === 'function'
 }
 
 /**
@@ -61,7 +62,7 @@ export function writeDirectly(socket: Socket, bytes: Uint8Array, sender: DirectS
   const { WriteWrap, streamBaseState, kLastWriteWasAsync } = streamWrap!
   const request = spare ?? new WriteWrap()
   spare = null
-  const status = handleOf(socket)!.writeBuffer(request, bytes)
+  const status = handleOf(socket)!.writeBuffer!(request, bytes)
   if (status !== 0) {
     socket.destroy(systemError(status))
     return true
@@ -81,8 +82,8 @@ export function writeDirectly(socket: Socket, bytes: Uint8Array, sender: DirectS
 }
 
 /** Null once the socket was destroyed. */
-function handleOf(socket: Socket): Handle | null {
-  return (socket as unknown as { readonly _handle: Handle | null })._handle
+function handleOf(socket: Socket): Partial<Handle> | null | undefined {
+  return (socket as unknown as { readonly _handle?: Partial<Handle> | null })._handle
 }
 
 function systemError(status: number): Error {
