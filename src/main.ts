@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { Command, InvalidArgumentError } from 'commander'
 import { type Clock, epochMsOf, type Pace, pacedClock, systemClock } from './base/clock.ts'
+import { cpuShareMeter } from './base/cpu-share.ts'
 import { checkedGroups } from './control/checked-groups.ts'
 import { type Config, type ConfigProblem, type ConfigResult, formatProblem, loadConfig } from './control/config.ts'
 import { quickConfig } from './control/config-quick.ts'
@@ -253,6 +254,7 @@ class Running {
     const logs = { folder: this.#folder.logs, token: this.#token, clock: this.#clock }
     this.#delivery = new LogDelivery({
       ...logs,
+      cpuShare: cpuShareMeter(systemClock),
       onError: (path, error) => this.say(`cannot deliver ${path}: ${error.message}`),
     })
     await this.#delivery.start()

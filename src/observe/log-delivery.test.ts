@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { ManualClock } from '../base/clock.ts'
 import { logDeliveryMinutes } from '../model/limits.ts'
-import { deliveryPassMs, groupsDue, LogDelivery } from './log-delivery.ts'
+import { busyShareMin, deliveryPassMs, groupsDue, LogDelivery, mayWait, waitingBytesMax } from './log-delivery.ts'
 import {
   intervalEndMs,
   liveLogBytesMax,
@@ -32,7 +32,8 @@ const failTest: OnLogError = (path, error) => assert.fail(`${path}: ${error.mess
 async function makeProcess(t: TestContext, onError: OnLogError = failTest) {
   const folder = await temporaryFolder(t)
   const clock = new ManualClock(startMs)
-  const delivery = new LogDelivery({ folder, token, clock, onError })
+  const machine = { cpuShare: 0 }
+  const delivery = new LogDelivery({ folder, token, clock, cpuShare: () => machine.cpuShare, onError })
   const workers = [0, 1].map(worker => new WorkerLog({ folder, token, worker, clock, onError }))
   t.after(() => delivery.close())
   const log = async (text: string, worker = 0, of = source): Promise<void> => {
@@ -43,7 +44,7 @@ async function makeProcess(t: TestContext, onError: OnLogError = failTest) {
   const objects = async (): Promise<string[]> => (await filesBelow(folder)).filter(path => path.startsWith('AWSLogs'))
   const delivered = (): Promise<string[]> => readLogLines(join(folder, 'AWSLogs'))
   const spooled = (): Promise<string[]> => filesBelow(spoolFolder(folder))
-  return { folder, clock, delivery, log, objects, delivered, spooled }
+  return { folder, clock, machine, delivery, log, objects, delivered, spooled }
 }
 
 const ended: SpoolFile = {
@@ -167,6 +168,47 @@ test('a part that its worker has left is delivered at once, as an object of its 
   assert.deepEqual((await delivered()).sort(), ['of another worker', 'part 0', 'part 1'])
 })
 
+test('while traffic needs the cores, delivery waits for a quieter moment', async t => {
+  const { clock, machine, delivery, log, objects, delivered } = await makeProcess(t)
+  await delivery.start()
+  await log('a line')
+  clock.advance(200_000 + spoolSettleMs)
+  machine.cpuShare = busyShareMin
+  await delivery.deliverDue()
+  assert.deepEqual(await objects(), [])
+  machine.cpuShare = busyShareMin - 0.01
+  await delivery.deliverDue()
+  assert.deepEqual(await delivered(), ['a line'])
+})
+
+test('delivery waits for one interval at most', async t => {
+  const { clock, machine, delivery, log, objects, delivered } = await makeProcess(t)
+  await delivery.start()
+  await log('a line')
+  machine.cpuShare = 1
+  clock.advance(200_000 + intervalMs - 1)
+  await delivery.deliverDue()
+  assert.deepEqual(await objects(), [])
+  clock.advance(1)
+  await delivery.deliverDue()
+  assert.deepEqual(await delivered(), ['a line'])
+})
+
+test('close waits for no quieter moment', async t => {
+  const { machine, delivery, log, delivered } = await makeProcess(t)
+  await delivery.start()
+  await log('a line')
+  machine.cpuShare = 1
+  await delivery.close()
+  assert.deepEqual(await delivered(), ['a line'])
+})
+
+test('what waits is not more than the spool should hold', () => {
+  const isPutOff = (bytes: number) => mayWait([ended], bytes, busyShareMin, startMs)
+  assert.equal(isPutOff(waitingBytesMax), true)
+  assert.equal(isPutOff(waitingBytesMax + 1), false)
+})
+
 test('what cannot be delivered is reported once, stays in the spool, and is delivered when it can be', async t => {
   const errors: string[] = []
   const { folder, delivery, delivered, spooled } = await makeProcess(t, path => errors.push(path))
@@ -201,7 +243,7 @@ test('a crash between delivery and removal delivers twice, under two names', asy
   await copyFile(spoolPath(folder, ended), kept)
   await delivery.start()
   await copyFile(kept, spoolPath(folder, ended)) // as if it had not been removed
-  const restarted = new LogDelivery({ folder, token: 'next', clock, onError: failTest })
+  const restarted = new LogDelivery({ folder, token: 'next', clock, cpuShare: () => 0, onError: failTest })
   await restarted.start()
   await restarted.close()
   assert.equal((await objects()).length, 2)

@@ -4,6 +4,8 @@
  * line is in the spool or in a delivered file, for a while in both. An interval without a line delivers nothing
  * (assumed).
  *
+ * While traffic needs the cores, delivery waits, at most an interval and as long as not too much waits with it.
+ *
  * Lines of several workers follow one another by worker, not by time; the service promises no order either.
  *
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
@@ -13,6 +15,7 @@ import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Clock, Timer } from '../base/clock.ts'
+import { logDeliveryMinutes } from '../model/limits.ts'
 import { Compressor, type Piece } from './log-delivery/compress.ts'
 import {
   type LogKind,
@@ -42,6 +45,10 @@ const pauseMs = 6
  * at a stretch stopped the traffic there for 12 ms.
  */
 const removedPieceBytes = 2 * 1024 * 1024
+/** From this share of all cores on, traffic needs them: what runs beside it makes requests wait. */
+export const busyShareMin = 0.75
+/** How much may wait in the spool for a quieter moment. */
+export const waitingBytesMax = 512 * 1024 * 1024
 const lineEnd = 0x0a
 
 export type LogDeliveryOptions = {
@@ -50,6 +57,8 @@ export type LogDeliveryOptions = {
   /** The one given to this process's workers. */
   readonly token: string
   readonly clock: Clock
+  /** What this process uses of all cores, 0 to 1. */
+  readonly cpuShare: () => number
   /** Called once per outage; what could not be delivered stays in the spool and is tried again. */
   readonly onError: OnLogError
 }
@@ -58,6 +67,7 @@ export class LogDelivery {
   readonly #folder: string
   readonly #token: string
   readonly #clock: Clock
+  readonly #cpuShare: () => number
   readonly #liveOutages: Readonly<Record<LogKind, Outage>>
   readonly #spoolOutage: Outage
   /** Delivered files that could not be removed: not to be delivered again. */
@@ -72,6 +82,7 @@ export class LogDelivery {
     this.#folder = options.folder
     this.#token = options.token
     this.#clock = options.clock
+    this.#cpuShare = options.cpuShare
     this.#liveOutages = {
       access: new Outage(options.onError),
       connection: new Outage(options.onError),
@@ -88,7 +99,7 @@ export class LogDelivery {
     this.#startTimer()
   }
 
-  /** Delivers what is due now. Never rejects. */
+  /** Delivers what is due now and need not wait. Never rejects. */
   deliverDue(): Promise<void> {
     return this.#startPass(null)
   }
@@ -152,11 +163,21 @@ export class LogDelivery {
   async #deliverAll(closedToken: string | null): Promise<void> {
     const names = (await readdir(spoolFolder(this.#folder)).catch(ignoreMissing)) ?? []
     const files = names.map(parseSpoolName).filter(file => file !== null)
+    const due = groupsDue(files, this.#epochMs(), closedToken)
+    const bytes = await Promise.all(due.map(group => this.#bytesOf(group)))
+    let waitingBytes = bytes.reduce((sum, each) => sum + each, 0)
     const errors: unknown[] = []
-    for (const group of groupsDue(files, this.#epochMs(), closedToken)) {
+    for (const [index, group] of due.entries()) {
+      if (closedToken === null && mayWait(group, waitingBytes, this.#cpuShare(), this.#epochMs())) continue
+      waitingBytes -= bytes[index]!
       await this.#deliver(group).catch(error => errors.push(error)) // one that fails does not hold up the others
     }
     if (errors.length > 0) throw errors[0]
+  }
+
+  async #bytesOf(group: readonly SpoolFile[]): Promise<number> {
+    const found = await Promise.all(group.map(file => stat(spoolPath(this.#folder, file)).catch(ignoreMissing)))
+    return found.reduce((sum, file) => sum + (file?.size ?? 0), 0)
   }
 
   /**
@@ -241,6 +262,16 @@ export function groupsDue(files: readonly SpoolFile[], epochMs: number, closedTo
     else group.push(file)
   }
   return [...groups.values()]
+}
+
+/**
+ * Whether what is due may stay in the spool for now.
+ *
+ * @param waitingBytes it and all else that is due
+ */
+export function mayWait(group: readonly SpoolFile[], waitingBytes: number, cpuShare: number, epochMs: number): boolean {
+  const hasWaited = epochMs >= group[0]!.intervalEndMs + logDeliveryMinutes * 60_000
+  return cpuShare >= busyShareMin && waitingBytes <= waitingBytesMax && !hasWaited
 }
 
 const objectName = (file: SpoolFile): string => `${file.kind}_${file.loadBalancer}_${file.intervalEndMs}_${file.node}`

@@ -287,7 +287,14 @@ test('SIGKILL loses only what was not flushed, and the next process delivers the
 
   const clock = new ManualClock() // as the child's, so that the interval is over for us
   clock.advance(intervalMs + spoolSettleMs)
-  const delivery = new LogDelivery({ folder, token: 'next', clock, onError: (_, error) => assert.fail(error) })
+  const cpuShare = () => 0
+  const delivery = new LogDelivery({
+    folder,
+    token: 'next',
+    clock,
+    cpuShare,
+    onError: (_, error) => assert.fail(error),
+  })
   await delivery.start()
   await delivery.close()
   assert.deepEqual(await filesBelow(spoolFolder(folder)), [])
