@@ -9,7 +9,7 @@ import type { Clock } from '../base/clock.ts'
 import type { DeadlineWheel, Watched } from '../base/deadline-wheel.ts'
 import type { Buffers } from './buffers.ts'
 import { type DirectSender, isOpenForDirectWrites, takesDirectWrites, writeDirectly } from './direct-write.ts'
-import type { TurnOutput } from './turn-output.ts'
+import type { TurnWaiter } from './turn.ts'
 
 /** Who holds a connection's reading up; bits, because several may at once. */
 export const Pause = {
@@ -27,8 +27,8 @@ export type NetContext = {
   readonly clock: Clock
   readonly wheel: DeadlineWheel
   readonly buffers: Buffers
-  /** Has it send what stands ready when everybody had a turn in the event loop. */
-  readonly sendLater: (output: TurnOutput) => void
+  /** By `turnEnd`. */
+  readonly afterTurn: (waiter: TurnWaiter) => void
 }
 
 export abstract class Connection implements Watched, DirectSender {

@@ -7,7 +7,7 @@ import { ManualClock } from '../base/clock.ts'
 import { DeadlineWheel } from '../base/deadline-wheel.ts'
 import { Buffers } from './buffers.ts'
 import { Connection, type NetContext, type SocketRead } from './connection.ts'
-import { sendingLater } from './turn-output.ts'
+import { turnEnd } from './turn.ts'
 
 export class RecordingConnection extends Connection {
   /** `bytes 5`, `end`, `drained`, `closed` and `deadline`, in order. */
@@ -100,7 +100,7 @@ export class Net implements NetContext {
   readonly clock = new ManualClock()
   readonly wheel = new DeadlineWheel(this.clock)
   readonly buffers = new WatchedBuffers()
-  readonly sendLater = sendingLater()
+  readonly afterTurn = turnEnd()
   readonly #t: TestContext
 
   /** Everything it opens is closed when the test ends. */

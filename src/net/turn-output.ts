@@ -6,13 +6,14 @@
 
 import type { ByteWriter } from '../base/byte-writer.ts'
 import { type Connection, lentBytesMin } from './connection.ts'
+import type { TurnWaiter } from './turn.ts'
 
 /** Memory for what comes next, where the socket keeps what it was sent. */
 const outBytes = 4 * 1024
 /** What a large body needed is not kept by a connection that may be idle from now on: there can be many. */
 const keptBytesMax = 16 * 1024
 
-export class TurnOutput {
+export class TurnOutput implements TurnWaiter {
   readonly #connection: Connection
   readonly #out: ByteWriter
   readonly #onSent: () => void
@@ -29,10 +30,9 @@ export class TurnOutput {
   sendSoon(): void {
     if (this.#isWaiting) return
     this.#isWaiting = true
-    this.#connection.net.sendLater(this)
+    this.#connection.net.afterTurn(this)
   }
 
-  /** By `sendLater`. */
   onTurnOver(): void {
     this.#isWaiting = false
     if (!this.#connection.isCongested) this.send()
@@ -52,19 +52,5 @@ export class TurnOutput {
     }
     const isOurs = this.#connection.send(out.bytes, 0, size)
     if (!isOurs || out.bytes.length > keptBytesMax) out.bytes = Buffer.allocUnsafeSlow(outBytes)
-  }
-}
-
-/** Collects who has something to send, and lets them when everybody had a turn. */
-export function sendingLater(): (output: TurnOutput) => void {
-  let waiting: TurnOutput[] = []
-  const sendAll = () => {
-    const outputs = waiting
-    waiting = []
-    for (const output of outputs) output.onTurnOver()
-  }
-  return output => {
-    if (waiting.length === 0) setImmediate(sendAll)
-    waiting.push(output)
   }
 }

@@ -25,7 +25,7 @@ import { backendPolicy, backendPolicyOf, type SslPolicy } from '../model/ssl-pol
 import type { TargetStates } from '../model/target-states.ts'
 import { TlsHandshake, TlsListener } from '../net/accept-tls.ts'
 import { Buffers } from '../net/buffers.ts'
-import { sendingLater } from '../net/turn-output.ts'
+import { turnEnd } from '../net/turn.ts'
 import { type CounterSlab, LoadBalancerColumn } from '../observe/counters.ts'
 import type { WorkerLog } from '../observe/log-writer.ts'
 import { compileRules, prepareRules } from '../routing/rules.ts'
@@ -86,7 +86,7 @@ export class DataPlane {
     const { clock } = options
     this.#wheel = new DeadlineWheel(clock)
     this.#context = {
-      net: { clock, wheel: this.#wheel, buffers: new Buffers(), sendLater: sendingLater() },
+      net: { clock, wheel: this.#wheel, buffers: new Buffers(), afterTurn: turnEnd() },
       clock,
       states: options.states,
       counters: options.counters,

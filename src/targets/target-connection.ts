@@ -7,6 +7,7 @@
 import { ResponseHead } from '../http/h1.ts'
 import { idleConnectionsPerTargetMax } from '../model/limits.ts'
 import { type NetContext, Pause } from '../net/connection.ts'
+import type { Pooled } from './idle-pool.ts'
 import type { Target } from './target-group.ts'
 import { TargetSocket } from './target-socket.ts'
 
@@ -23,9 +24,11 @@ export type TargetUser = {
   onTargetClosed(code: string | null, now: number): void
 }
 
-export class TargetConnection extends TargetSocket {
+export class TargetConnection extends TargetSocket implements Pooled<TargetConnection> {
   readonly responseHead: ResponseHead = new ResponseHead()
   user: TargetUser | null
+  older: TargetConnection | null = null
+  newer: TargetConnection | null = null
 
   constructor(net: NetContext, target: Target, user: TargetUser) {
     super(net, target)
@@ -75,13 +78,13 @@ export class TargetConnection extends TargetSocket {
     this.user = null
     if (this.isClosed) return
     const { target } = this
-    if (this.hasEnded || !target.isRegistered || target.idle.length >= idleConnectionsPerTargetMax) {
+    if (this.hasEnded || !target.isRegistered || target.idle.size >= idleConnectionsPerTargetMax) {
       this.retire()
       return
     }
     this.endBulk()
     this.resume(Pause.congestion)
-    target.idle.push(this)
+    target.idle.add(this, this.net.afterTurn)
   }
 
   /** The request is over and the connection is not: nobody hears of it any more. */
@@ -93,15 +96,14 @@ export class TargetConnection extends TargetSocket {
   }
 
   protected override onRetired(): void {
-    const at = this.target.idle.indexOf(this)
-    if (at !== -1) this.target.idle.splice(at, 1)
+    this.target.idle.remove(this)
   }
 }
 
-/** Takes the idle connection that was used last, or opens one; then `onTargetConnected` or `onTargetUnreachable` follows. */
+/** Takes an idle connection, or opens one; then `onTargetConnected` or `onTargetUnreachable` follows. */
 export function acquireConnection(net: NetContext, target: Target, user: TargetUser): TargetConnection {
-  const idle = target.idle.pop()
-  if (idle === undefined) return new TargetConnection(net, target, user)
+  const idle = target.idle.take()
+  if (idle === null) return new TargetConnection(net, target, user)
   idle.user = user
   return idle
 }

@@ -396,12 +396,14 @@ test('a target that is gone closes its idle connections; one that comes back is 
   registry.apply([group([0])], () => 60_000)
   const gone = registry.group(0, arn).targets[0]!
   let closed = 0
-  const connection = { retire: () => closed++ } as unknown as TargetConnection
-  gone.idle.push(connection, connection)
+  for (let i = 0; i < 2; i++) {
+    const connection = { older: null, newer: null, retire: () => closed++ } as unknown as TargetConnection
+    gone.idle.add(connection, () => {})
+  }
   registry.apply([group([])], () => 60_000)
   assert.equal(closed, 2)
   assert.equal(gone.isRegistered, false)
-  assert.deepEqual(gone.idle, [])
+  assert.equal(gone.idle.size, 0)
   registry.apply([group([0])], () => 60_000)
   assert.notEqual(registry.group(0, arn).targets[0], gone)
 })

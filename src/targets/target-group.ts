@@ -9,6 +9,7 @@ import type { SnapshotTarget, SnapshotTargetGroup } from '../model/snapshot.ts'
 import { backendPolicy, type SslPolicy } from '../model/ssl-policies.ts'
 import { TargetStateCode, type TargetStates, weightParity } from '../model/target-states.ts'
 import type { H2TargetConnection } from './h2-target-connection.ts'
+import { IdlePool } from './idle-pool.ts'
 import type { TargetConnection } from './target-connection.ts'
 import { type TargetTls, targetTlsOptions } from './target-tls.ts'
 import { pickWeighted } from './weights.ts'
@@ -19,8 +20,8 @@ export class Target {
   readonly port: number
   /** As logs write it. */
   readonly address: string
-  /** Connections without a request; the one used last stands last and is taken first. */
-  readonly idle: TargetConnection[] = []
+  /** Connections without a request. */
+  readonly idle = new IdlePool<TargetConnection>()
   /** Those that speak HTTP/2 and take requests. */
   readonly h2Connections: H2TargetConnection[] = []
   /** How many requests may wait for a new one of those: as many as the latest turned out to take at once. */
@@ -260,6 +261,6 @@ const groupKey = (node: number | null, arn: TargetGroupArn): string => `${node} 
 
 function deregister(target: Target): void {
   target.isRegistered = false
-  for (const connection of target.idle.splice(0)) connection.retire()
+  for (const connection of target.idle.takeAll()) connection.retire()
   for (const connection of target.h2Connections.splice(0)) connection.endSoon()
 }

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { ManualClock } from '../../src/base/clock.ts'
 import { DeadlineWheel } from '../../src/base/deadline-wheel.ts'
 import { Buffers } from '../../src/net/buffers.ts'
-import { sendingLater } from '../../src/net/turn-output.ts'
+import { turnEnd } from '../../src/net/turn.ts'
 import { acquireConnection, type TargetUser } from '../../src/targets/target-connection.ts'
 import { Target } from '../../src/targets/target-group.ts'
 import { readToEnd } from '../support/bare-server.ts'
@@ -19,7 +19,7 @@ test('a target that closed its side of a tunnel is sent the rest also when the t
   await once(server, 'listening')
   t.after(() => server.close())
   const clock = new ManualClock()
-  const net = { clock, wheel: new DeadlineWheel(clock), buffers: new Buffers(), sendLater: sendingLater() }
+  const net = { clock, wheel: new DeadlineWheel(clock), buffers: new Buffers(), afterTurn: turnEnd() }
   const { port } = server.address() as { port: number }
   const connected = Promise.withResolvers<void>()
   const user: TargetUser = {
