@@ -6,7 +6,15 @@ import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { ManualClock } from '../base/clock.ts'
 import { logDeliveryMinutes } from '../model/limits.ts'
-import { busyShareMin, deliveryPassMs, groupsDue, LogDelivery, mayWait, waitingBytesMax } from './log-delivery.ts'
+import {
+  busyShareMin,
+  compressPauseMs,
+  deliveryPassMs,
+  groupsDue,
+  LogDelivery,
+  mayWait,
+  waitingBytesMax,
+} from './log-delivery.ts'
 import {
   intervalEndMs,
   liveLogBytesMax,
@@ -207,6 +215,12 @@ test('what waits is not more than the spool should hold', () => {
   const isPutOff = (bytes: number) => mayWait([ended], bytes, busyShareMin, startMs)
   assert.equal(isPutOff(waitingBytesMax), true)
   assert.equal(isPutOff(waitingBytesMax + 1), false)
+})
+
+test('the more waits, the less others are spared', () => {
+  assert.equal(compressPauseMs(waitingBytesMax), 2)
+  assert.equal(compressPauseMs(waitingBytesMax + 1), 1)
+  assert.equal(compressPauseMs(2 * waitingBytesMax + 1), 0)
 })
 
 test('what cannot be delivered is reported once, stays in the spool, and is delivered when it can be', async t => {

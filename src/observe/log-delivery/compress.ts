@@ -11,8 +11,8 @@ export type Piece = { readonly path: string; readonly bytes: number }
 export type CompressJob = {
   readonly pieces: readonly Piece[]
   readonly to: string
-  /** Somebody waits for it. */
-  readonly isUrgent: boolean
+  /** How long to leave the core to others behind each piece of 32 KB; 0: not at all. */
+  readonly pauseMs: number
 }
 /** Null: done. */
 export type CompressResult = { readonly error: string | null }
