@@ -14,7 +14,7 @@ class Connection implements Pooled<Connection> {
   }
 }
 
-/** A pool, and the end of a turn by hand. */
+/** A pool, four connections that are in none, and the end of a turn by hand. */
 function makePool() {
   const pool = new IdlePool<Connection>()
   const waiters: TurnWaiter[] = []
@@ -22,18 +22,12 @@ function makePool() {
   const endTurn = () => {
     for (const waiter of waiters.splice(0)) waiter.onTurnOver()
   }
-  return { pool, waiters, add, endTurn }
+  const [a, b, c, d] = [new Connection('a'), new Connection('b'), new Connection('c'), new Connection('d')]
+  return { pool, a, b, c, d, waiters, add, endTurn }
 }
 
-const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => new Connection(name)) as [
-  Connection,
-  Connection,
-  Connection,
-  Connection,
-]
-
 test('within a turn, the connection that was released first is taken first', () => {
-  const { pool, add } = makePool()
+  const { pool, a, b, c, add } = makePool()
   for (const connection of [a, b, c]) add(connection)
   assert.equal(pool.take(), a)
   add(a)
@@ -41,7 +35,7 @@ test('within a turn, the connection that was released first is taken first', () 
 })
 
 test('of those released in earlier turns, the last is taken first, and only when none is left of this one', () => {
-  const { pool, add, endTurn } = makePool()
+  const { pool, a, b, c, d, add, endTurn } = makePool()
   add(a)
   add(b)
   endTurn()
@@ -51,7 +45,7 @@ test('of those released in earlier turns, the last is taken first, and only when
 })
 
 test('a pool asks for the end of a turn once in it', () => {
-  const { waiters, add, endTurn } = makePool()
+  const { waiters, a, b, c, add, endTurn } = makePool()
   add(a)
   add(b)
   assert.equal(waiters.length, 1)
@@ -61,7 +55,7 @@ test('a pool asks for the end of a turn once in it', () => {
 })
 
 test('one that closes is not taken any more; removing it twice, or one that was never in, changes nothing', () => {
-  const { pool, add } = makePool()
+  const { pool, a, b, c, d, add } = makePool()
   for (const connection of [a, b, c]) add(connection)
   pool.remove(a)
   pool.remove(a)
@@ -69,6 +63,14 @@ test('one that closes is not taken any more; removing it twice, or one that was 
   assert.equal(pool.size, 2)
   assert.deepEqual(pool.takeAll(), [b, c])
   assert.equal(pool.size, 0)
+})
+
+test('one that is in the pool cannot be added again: two requests would share it', () => {
+  const { pool, a, b, add, endTurn } = makePool()
+  for (const connection of [a, b]) add(connection)
+  for (const connection of [a, b]) assert.throws(() => add(connection), /in its pool once/)
+  endTurn()
+  assert.deepEqual(pool.takeAll(), [b, a])
 })
 
 test('whatever the order of calls, each connection is in the pool once or taken', () => {

@@ -7,6 +7,7 @@
  * taken first, what is asked last in one turn would be answered first in the next, and the other way round.
  */
 
+import { assert } from '../base/assert.ts'
 import type { TurnWaiter } from '../net/turn.ts'
 
 export type Pooled<Self> = {
@@ -28,6 +29,10 @@ export class IdlePool<Connection extends Pooled<Connection>> implements TurnWait
 
   /** @param connection is in no pool */
   add(connection: Connection, afterTurn: (waiter: TurnWaiter) => void): void {
+    assert(
+      connection.older === null && connection.newer === null && connection !== this.#newest,
+      'a connection is in its pool once',
+    )
     connection.older = this.#newest
     if (this.#newest !== null) this.#newest.newer = connection
     this.#newest = connection
