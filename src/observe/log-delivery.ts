@@ -170,8 +170,12 @@ export class LogDelivery {
     for (const [index, group] of due.entries()) {
       if (closedToken === null && mayWait(group, waitingBytes, this.#cpuShare(), this.#epochMs())) continue
       const pauseMs = this.#isClosed ? 0 : compressPauseMs(waitingBytes)
-      waitingBytes -= bytes[index]!
-      await this.#deliver(group, pauseMs).catch(error => errors.push(error)) // one that fails does not hold up the others
+      try {
+        await this.#deliver(group, pauseMs)
+        waitingBytes -= bytes[index]!
+      } catch (error) {
+        errors.push(error) // one that fails does not hold up the others
+      }
     }
     if (errors.length > 0) throw errors[0]
   }
