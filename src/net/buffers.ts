@@ -41,7 +41,7 @@ export class OutBuffer extends ByteWriter {
   sendTo(connection: Connection): void {
     const size = this.length
     this.length = 0
-    const isOurs = connection.send(this.bytes, 0, size)
+    const isOurs = connection.send(this.bytes.subarray(0, size))
     const left = this.bytes.length - size
     if (this.bytes.length > outBytes || (!isOurs && left < outBytesMin)) this.bytes = Buffer.allocUnsafeSlow(outBytes)
     else if (!isOurs) this.bytes = this.bytes.subarray(size)

@@ -9,14 +9,14 @@ import { Net, type Opened, pattern, readBytes } from './net-test-support.ts'
 /** Sends until the kernel takes no more. @returns how many bytes it was given, the queued ones included */
 function fill({ connection }: Opened): number {
   const { bytesWritten } = connection
-  while (!connection.isCongested) connection.send(Buffer.alloc(64 * 1024, 'f'), 0, 64 * 1024)
+  while (!connection.isCongested) connection.send(Buffer.alloc(64 * 1024, 'f'))
   return connection.bytesWritten - bytesWritten
 }
 
 /** Sends until one small write is queued: so short a queue is no congestion, and ends in no drain. */
 function fillBarely({ connection }: Opened): number {
   const { bytesWritten } = connection
-  while (connection.send(Buffer.alloc(1024), 0, 1024));
+  while (connection.send(Buffer.alloc(1024)));
   return connection.bytesWritten - bytesWritten
 }
 
@@ -25,13 +25,13 @@ describe('a connection whose peer does not read', () => {
     const opened = await new Net(t).open(adoptAccepted)
     const { connection, peer } = opened
     const filled = fill(opened)
-    assert.equal(connection.send(Buffer.from('last'), 0, 4), false, 'the memory is lent')
+    assert.equal(connection.send(Buffer.from('last')), false, 'the memory is lent')
     assert.equal(connection.events.includes('drained'), false)
     const got = await within(readBytes(peer, filled + 4), () => 'all that was sent')
     await within(connection.saw('drained'), () => 'the drain')
     assert.equal(connection.isCongested, false)
     assert(got.equals(Buffer.from(`${'f'.repeat(filled)}last`)))
-    assert.equal(connection.send(Buffer.from('x'), 0, 1), true, 'nothing is lent any more')
+    assert.equal(connection.send(Buffer.from('x')), true, 'nothing is lent any more')
   })
 
   for (const isBulk of [false, true]) {
@@ -113,7 +113,7 @@ describe('a connection whose peer does not read', () => {
     assert.deepEqual([to.connection.isCongested, net.buffers.given.includes(own)], [false, false])
     await within(readBytes(to.peer, sentBytes + pieceBytes), () => 'all that was sent')
     assert.equal(to.connection.queuedBytes, 0)
-    to.connection.send(Buffer.from('x'), 0, 1)
+    to.connection.send(Buffer.from('x'))
     assert.equal(net.buffers.given.includes(own), true, 'it is back')
   })
 })
@@ -123,7 +123,7 @@ describe('a connection that holds what its peer has not read', () => {
     const opened = await new Net(t).open(adoptAccepted)
     const { connection, peer } = opened
     const filled = fill(opened)
-    connection.send(Buffer.from('last'), 0, 4)
+    connection.send(Buffer.from('last'))
     connection.end()
     const got = await within(readBytes(peer, filled + 4), () => 'all that was sent')
     assert.equal(got.toString('latin1', filled), 'last')
@@ -219,7 +219,7 @@ describe('a connection', () => {
     const { connection, peer } = await new Net(t).open(adoptAccepted)
     connection.pause(Pause.congestion) // so that it is not by reading that it learns of it
     await within(once(peer.resetAndDestroy(), 'close'), () => 'the reset')
-    assert.equal(connection.send(Buffer.from('x'), 0, 1), true)
+    assert.equal(connection.send(Buffer.from('x')), true)
     await within(connection.saw('closed'), () => 'the close')
     assert.match(connection.errorCode ?? '', /^(ECONNRESET|EPIPE)$/)
     assert.deepEqual(connection.events, ['closed'])
@@ -228,7 +228,7 @@ describe('a connection', () => {
   it('sends nothing and takes no memory once it is closed', async t => {
     const { connection } = await new Net(t).open(adoptAccepted)
     connection.close()
-    assert.equal(connection.send(Buffer.from('x'), 0, 1), true)
+    assert.equal(connection.send(Buffer.from('x')), true)
     assert.equal(connection.bytesWritten, 0)
   })
 

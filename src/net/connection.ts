@@ -88,15 +88,11 @@ export abstract class Connection implements Watched, DirectSender {
   abstract deadlineMs(): number
   abstract onDeadline(now: number): void
 
-  /**
-   * Sends bytes `from` to `to`.
-   *
-   * @returns whether the memory is the caller's again; otherwise the socket still reads from it
-   */
-  send(bytes: Buffer, from: number, to: number): boolean {
-    if (this.isClosed || from === to) return true
+  /** @returns whether the memory is the caller's again; otherwise the socket still reads from it */
+  send(bytes: Buffer): boolean {
+    if (this.isClosed || bytes.length === 0) return true
     if (this.#lent !== null) this.#reclaim()
-    const hasRoom = this.#write(bytes.subarray(from, to))
+    const hasRoom = this.#write(bytes)
     if (this.queuedBytes === 0) return true
     if (!hasRoom) this.isCongested = true
     return false
@@ -174,7 +170,7 @@ export abstract class Connection implements Watched, DirectSender {
       out.reserve(to - from)
       out.copy(bytes, from, to)
       out.sendTo(receiver)
-    } else if (!receiver.send(bytes, from, to) && bytes === this.#ownBuffer) {
+    } else if (!receiver.send(bytes.subarray(from, to)) && bytes === this.#ownBuffer) {
       receiver.#borrow(bytes)
       this.#ownBuffer = this.net.buffers.take()
     }

@@ -22,9 +22,9 @@ export class RecordingConnection extends Connection {
   readonly #happened = new EventEmitter()
   bytesWritten = 0
 
-  override send(bytes: Buffer, from: number, to: number): boolean {
-    if (!this.isClosed) this.bytesWritten += to - from
-    return super.send(bytes, from, to)
+  override send(bytes: Buffer): boolean {
+    if (!this.isClosed) this.bytesWritten += bytes.length
+    return super.send(bytes)
   }
 
   get received(): Buffer {

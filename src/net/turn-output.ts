@@ -46,11 +46,12 @@ export class TurnOutput implements TurnWaiter {
     if (size === 0) return
     out.length = 0
     // The socket will keep it: a peer that does not read must not hold much memory for each of many small pieces.
+    const piece = out.bytes.subarray(0, size)
     if (size < lentBytesMin && this.#connection.queuedBytes > 0) {
-      this.#connection.send(Buffer.from(out.bytes.subarray(0, size)), 0, size)
+      this.#connection.send(Buffer.from(piece))
       return
     }
-    const isOurs = this.#connection.send(out.bytes, 0, size)
+    const isOurs = this.#connection.send(piece)
     if (!isOurs || out.bytes.length > keptBytesMax) out.bytes = Buffer.allocUnsafeSlow(outBytes)
   }
 }

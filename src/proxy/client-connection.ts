@@ -184,7 +184,7 @@ export class ClientConnection extends Connection implements Client, TargetUser {
       return
     }
     routeRequest(exchange, now)
-    if (head.meaning.expectsContinue && head.minorVersion === 1) this.send(continueAnswer, 0, continueAnswer.length)
+    if (head.meaning.expectsContinue && head.minorVersion === 1) this.send(continueAnswer)
     runAction(exchange, now)
   }
 
