@@ -59,7 +59,7 @@ function recordOf(i: number): AccessLogRecord {
     port: 8080,
     pathFrom: head.targetFrom,
     targetGroupArn: arn,
-    traceId: `Root=${ids.traceElement(timeMs)}`,
+    traceId: ids.traceRoot(timeMs),
     rulePriority: 0,
     actions: 'forward',
     redirectUrl: '',

@@ -21,12 +21,12 @@ export function writeAscii(buffer: Buffer, at: number, text: string): number {
   return at + length
 }
 
-export function writeBytes(buffer: Buffer, at: number, source: Uint8Array, from: number, to: number): number {
+export function writeBytes(buffer: Buffer, at: number, source: Buffer, from: number, to: number): number {
   const length = to - from
   if (length < copyBytesMin) {
     for (let i = 0; i < length; i++) buffer[at + i] = source[from + i]!
   } else {
-    buffer.set(new Uint8Array(source.buffer, source.byteOffset + from, length), at) // `subarray` takes twice as long
+    source.copy(buffer, at, from, to)
   }
   return at + length
 }
@@ -46,7 +46,7 @@ export const escapedBytesMax = 4
  *
  * @see https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format
  */
-export function writeEscaped(buffer: Buffer, at: number, source: Uint8Array, from: number, to: number): number {
+export function writeEscaped(buffer: Buffer, at: number, source: Buffer, from: number, to: number): number {
   for (;;) {
     let end = from
     while (end < to && plainByte[source[end]!] === 1) end++

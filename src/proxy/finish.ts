@@ -115,6 +115,9 @@ function countOwnStatus(exchange: Exchange, slot: number): void {
   else if (statusCode === 504) counters.countLoadBalancer(slot, LoadBalancerColumn.HTTPCode_ELB_504_Count, 1)
 }
 
+/** What is logged of the latest exchange. One object for all of them: a new one each time was a third of the garbage. */
+const logged = {} as { -readonly [Name in keyof AccessLogRecord]: AccessLogRecord[Name] }
+
 /**
  * The three times: a target that ended the exchange is charged with the time it took; one that the load balancer gave
  * up on shows -1, and so does everything that never began.
@@ -130,39 +133,38 @@ function logRecord(exchange: Exchange, row: FaultRow | null): AccessLogRecord {
   if (wasSent && hasAnswer) targetMs = exchange.answeredAt - exchange.sentAt
   else if (wasSent && row !== null && row.targetTime === 'elapsed') targetMs = exchange.targetEndedAt - exchange.sentAt
   const { rule, target } = exchange
-  return {
-    type: logType(exchange),
-    timeMs: clock.originMs + exchange.finishedAt,
-    creationMs: clock.originMs + exchange.createdAt,
-    loadBalancer: loadBalancer.resourceId,
-    clientAddress: client.address,
-    targetAddress: target === null ? null : target.address,
-    requestProcessingMs: wasSent ? exchange.sentAt - exchange.headAt : -1,
-    targetProcessingMs: targetMs,
-    responseProcessingMs: hasAnswer ? exchange.relayedAt - exchange.answeredAt : -1,
-    statusCode: exchange.statusCode,
-    targetStatusCode: exchange.targetStatusCode,
-    // A head that could not be read counts as nothing received, as captured lines show.
-    receivedBytes: exchange.head.length === 0 ? 0 : exchange.receivedBytes,
-    sentBytes: exchange.sentBytes,
-    head: exchange.head,
-    host: exchange.host === '' ? loadBalancer.dnsName : exchange.authority.slice(0, exchange.host.length),
-    port: listener.port,
-    pathFrom: exchange.host === '' ? exchange.head.targetFrom : exchange.pathFrom,
-    targetGroupArn: exchange.targetGroup === null ? null : exchange.targetGroup.arn,
-    traceId: exchange.traceId,
-    rulePriority: rule === null ? -1 : rule.priority,
-    actions: actionsOf(exchange),
-    redirectUrl: exchange.redirectUrl,
-    errorReason: exchange.errorReason,
-    transformedHost: exchange.transformedHost,
-    transformedUri: exchange.transformedUri,
-    transformStatus: exchange.transformStatus,
-    desync: exchange.head.meaning.desync,
-    connectionTraceId: client.traceId,
-    nodeIp: loadBalancer.nodeIp,
-    tls: client.tls,
-  }
+  logged.type = logType(exchange)
+  logged.timeMs = clock.originMs + exchange.finishedAt
+  logged.creationMs = clock.originMs + exchange.createdAt
+  logged.loadBalancer = loadBalancer.resourceId
+  logged.clientAddress = client.address
+  logged.targetAddress = target === null ? null : target.address
+  logged.requestProcessingMs = wasSent ? exchange.sentAt - exchange.headAt : -1
+  logged.targetProcessingMs = targetMs
+  logged.responseProcessingMs = hasAnswer ? exchange.relayedAt - exchange.answeredAt : -1
+  logged.statusCode = exchange.statusCode
+  logged.targetStatusCode = exchange.targetStatusCode
+  // A head that could not be read counts as nothing received, as captured lines show.
+  logged.receivedBytes = exchange.head.length === 0 ? 0 : exchange.receivedBytes
+  logged.sentBytes = exchange.sentBytes
+  logged.head = exchange.head
+  logged.host = exchange.host === '' ? loadBalancer.dnsName : exchange.authority.slice(0, exchange.host.length)
+  logged.port = listener.port
+  logged.pathFrom = exchange.host === '' ? exchange.head.targetFrom : exchange.pathFrom
+  logged.targetGroupArn = exchange.targetGroup === null ? null : exchange.targetGroup.arn
+  logged.traceId = exchange.traceId
+  logged.rulePriority = rule === null ? -1 : rule.priority
+  logged.actions = actionsOf(exchange)
+  logged.redirectUrl = exchange.redirectUrl
+  logged.errorReason = exchange.errorReason
+  logged.transformedHost = exchange.transformedHost
+  logged.transformedUri = exchange.transformedUri
+  logged.transformStatus = exchange.transformStatus
+  logged.desync = exchange.head.meaning.desync
+  logged.connectionTraceId = client.traceId
+  logged.nodeIp = loadBalancer.nodeIp
+  logged.tls = client.tls
+  return logged
 }
 
 /** A transform that did not get through is the last action; one that did stands before the action it served (assumed). */

@@ -14,7 +14,7 @@ import {
 } from '../http/h2.ts'
 import { writeTlsFields } from './client-tls.ts'
 import type { Exchange } from './exchange.ts'
-import { forwardedFor, hostForTarget, keepsRequestField } from './request-head.ts'
+import { forwardedFor, keepsRequestField, portBehind } from './request-head.ts'
 import { uriOf } from './request-target.ts'
 
 const slash = 0x2f
@@ -59,7 +59,8 @@ function writeTargetPath(exchange: Exchange, out: ByteWriter): void {
 function authorityForTarget({ listener, head, transformedHost, host, authority }: Exchange): string {
   const { preserveHostHeader } = listener!.loadBalancer.attributes
   if (transformedHost === '' && preserveHostHeader && head.meaning.hostAt !== -1) return authority
-  return hostForTarget(transformedHost || host, transformedHost || authority, listener!)
+  const hostSent = transformedHost || host
+  return hostSent + portBehind(hostSent, transformedHost || authority, listener!)
 }
 
 /** Whether field `i` goes on as it came. */

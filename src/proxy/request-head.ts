@@ -43,7 +43,9 @@ export function writeTargetHead(exchange: Exchange, out: OutBuffer): void {
   out.decimal(listener.port)
   if (transformedHost !== '' || !attributes.preserveHostHeader || head.meaning.hostAt === -1) {
     out.ascii('\r\nHost: ')
-    out.ascii(hostForTarget(transformedHost || exchange.host, transformedHost || exchange.authority, listener))
+    const host = transformedHost || exchange.host
+    out.ascii(host)
+    out.ascii(portBehind(host, transformedHost || exchange.authority, listener))
   }
   if (requestHeaders !== null) writeTlsFields(tls, requestHeaders, out, writeLineBehind)
   out.ascii('\r\nX-Amzn-Trace-Id: ')
@@ -65,10 +67,10 @@ function writePath({ head, pathFrom }: Exchange, out: OutBuffer): void {
   else out.copy(head.bytes, pathFrom, head.targetTo)
 }
 
-/** Port 80 and 443 need no port behind the host, every other one does; whichever the client sent. */
-export function hostForTarget(host: string, authority: string, listener: RunningListener): string {
-  if (listener.port === 80 || listener.port === 443) return host
-  return authority.length > host.length + 1 ? host + authority.slice(host.length) : `${host}:${listener.port}`
+/** What follows the host: at ports 80 and 443 nothing, at every other one the port; whichever the client sent. */
+export function portBehind(host: string, authority: string, listener: RunningListener): string {
+  if (listener.port === 80 || listener.port === 443) return ''
+  return authority.length > host.length + 1 ? authority.slice(host.length) : `:${listener.port}`
 }
 
 function writeForwardedFor(exchange: Exchange, out: OutBuffer): void {

@@ -11,7 +11,7 @@ export function routeRequest(exchange: Exchange, now: number): void {
   const { head, plane } = exchange
   const { rules } = exchange.listener!
   exchange.rule = rules.hasConditions ? matchRule(rules, ruleSubject(exchange)) : rules.rules[0]!
-  exchange.traceId = traceHeaderFor(head, plane.ids.traceElement(plane.clock.originMs + now))
+  exchange.traceId = traceHeaderFor(head, plane.ids.traceRoot(plane.clock.originMs + now))
   if (!head.hasPlainNamesOnly) countInvalidNames(exchange)
 }
 

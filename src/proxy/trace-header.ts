@@ -7,10 +7,10 @@
 import { Field, type RequestHead } from '../http/h1.ts'
 import { traceHeadBytesMax } from '../model/limits.ts'
 
-/** @param element `1-<time>-<id>`, new for this request */
-export function traceHeaderFor(head: RequestHead, element: string): string {
+/** @param root `Root=1-<time>-<id>`, new for this request */
+export function traceHeaderFor(head: RequestHead, root: string): string {
   const at = head.indexOf(Field.traceId)
-  if (at === -1 || head.length > traceHeadBytesMax) return `Root=${element}`
+  if (at === -1 || head.length > traceHeadBytesMax) return root
   const kept: string[] = []
   let hasRoot = false
   for (const part of head.text(head.valueFrom(at), head.valueTo(at)).split(';')) {
@@ -19,5 +19,5 @@ export function traceHeaderFor(head: RequestHead, element: string): string {
     if (/^root=/i.test(field)) hasRoot = true
     kept.push(field)
   }
-  return `${[hasRoot ? `Self=${element}` : `Root=${element}`, ...kept].join(';')}`
+  return [hasRoot ? root.replace('Root', 'Self') : root, ...kept].join(';')
 }
