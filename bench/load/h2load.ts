@@ -6,8 +6,8 @@ import type { LoadCase } from './targets.ts'
 import type { WrkFigures } from './wrk.ts'
 
 /** As many requests at a time as over HTTP/1.1, on enough connections that none has had its 10,000 before a measurement ends. */
-const connections = 16
-const streamsPerConnection = 4
+const connections = 32
+const streamsPerConnection = 2
 const patienceMs = 15_000
 
 /** Answers of 400 and above, and whatever h2load calls failed, count as `status`. */

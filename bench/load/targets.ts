@@ -41,7 +41,7 @@ export const loadCases: readonly LoadCase[] = [
   { ...small, name: 'TLS60B', via: 'https', title: 'the same as 60B by HTTPS' },
   { ...small, name: 'TLSfull', via: 'full handshakes', title: 'a full handshake for each request of 60B' },
   { ...small, name: 'TLSresumed', via: 'resumed handshakes', title: 'a resumed handshake for each request of 60B' },
-  { ...small, name: 'H2', via: 'http2', title: 'the same as 60B by HTTP/2, 4 streams on each of 16 connections' },
+  { ...small, name: 'H2', via: 'http2', title: 'the same as 60B by HTTP/2, 2 streams on each of 32 connections' },
 ]
 
 /** What `/headers` must answer for a proxy to count as doing the same work. */
