@@ -25,7 +25,7 @@ export class IdSource {
 
   /**
    * `Root=1-<8 hex digits of epoch seconds>-<24 random hex digits>`. Every request gets one, and it is made of bytes
-   * because a string made of strings costs twice as much and leaves all of those to the garbage collector.
+   * because a string put together from others leaves all of those to the garbage collector.
    */
   traceRoot(epochMs: number): string {
     const root = this.#root
