@@ -45,8 +45,8 @@ export class TurnOutput implements TurnWaiter {
     const size = out.length
     if (size === 0) return
     out.length = 0
-    // The socket will keep it: a peer that does not read must not hold much memory for each of many small pieces.
     const piece = out.bytes.subarray(0, size)
+    // The socket will keep it: a peer that does not read must not hold much memory for each of many small pieces.
     if (size < lentBytesMin && this.#connection.queuedBytes > 0) {
       this.#connection.send(Buffer.from(piece))
       return
