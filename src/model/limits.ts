@@ -94,6 +94,8 @@ export const shutdownGraceMs = 25_000
 export const idleConnectionsPerTargetMax = 1024
 /** Ours: finished exchanges that one worker keeps for reuse: as many as are in flight in a busy moment. */
 export const exchangesPooledMax = 4096
+/** Ours: finished exchanges that wait until the end of the turn to be recorded; one client may pipeline thousands. */
+export const exchangesUnrecordedMax = 256
 /** Ours: bytes read at once; also the most that one client's pipelined requests hold, since reading pauses. */
 export const readBufferBytes = 64 * 1024
 /** Ours: a body at least this long is read into buffers that need no copy; below, one copy costs less than changing buffers. */

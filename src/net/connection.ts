@@ -9,7 +9,7 @@ import type { Clock } from '../base/clock.ts'
 import type { DeadlineWheel, Watched } from '../base/deadline-wheel.ts'
 import type { Buffers } from './buffers.ts'
 import { type DirectSender, isOpenForDirectWrites, takesDirectWrites, writeDirectly } from './direct-write.ts'
-import type { TurnWaiter } from './turn.ts'
+import type { TurnEnd } from './turn.ts'
 
 /** Who holds a connection's reading up; bits, because several may at once. */
 export const Pause = {
@@ -23,12 +23,10 @@ export const Pause = {
 export const lentBytesMin = 16 * 1024
 
 /** What every connection of a worker shares. */
-export type NetContext = {
+export type NetContext = TurnEnd & {
   readonly clock: Clock
   readonly wheel: DeadlineWheel
   readonly buffers: Buffers
-  /** By `turnEnd`. */
-  readonly afterTurn: (waiter: TurnWaiter) => void
 }
 
 export abstract class Connection implements Watched, DirectSender {

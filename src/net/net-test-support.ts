@@ -100,7 +100,9 @@ export class Net implements NetContext {
   readonly clock = new ManualClock()
   readonly wheel = new DeadlineWheel(this.clock)
   readonly buffers = new WatchedBuffers()
-  readonly afterTurn = turnEnd()
+  readonly #turnEnd = turnEnd()
+  readonly afterTurn = this.#turnEnd.afterTurn
+  readonly afterOutput = this.#turnEnd.afterOutput
   readonly #t: TestContext
 
   /** Everything it opens is closed when the test ends. */

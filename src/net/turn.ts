@@ -5,16 +5,35 @@ export type TurnWaiter = {
   onTurnOver(): void
 }
 
-/** @returns has a waiter called once, when the turn is over in which it asks */
-export function turnEnd(): (waiter: TurnWaiter) => void {
-  let waiting: TurnWaiter[] = []
+/** Each has a waiter called once, when the turn is over in which it asks. */
+export type TurnEnd = {
+  readonly afterTurn: (waiter: TurnWaiter) => void
+  /** Behind all of the others: for what no peer waits for. */
+  readonly afterOutput: (waiter: TurnWaiter) => void
+}
+
+export function turnEnd(): TurnEnd {
+  let first: TurnWaiter[] = []
+  let last: TurnWaiter[] = []
   const callAll = () => {
-    const waiters = waiting
-    waiting = []
-    for (const waiter of waiters) waiter.onTurnOver()
+    const firstNow = first
+    const lastNow = last
+    first = []
+    last = []
+    for (const waiter of firstNow) waiter.onTurnOver()
+    for (const waiter of lastNow) waiter.onTurnOver()
   }
-  return waiter => {
-    if (waiting.length === 0) setImmediate(callAll)
-    waiting.push(waiter)
+  const callSoon = () => {
+    if (first.length === 0 && last.length === 0) setImmediate(callAll)
+  }
+  return {
+    afterTurn: waiter => {
+      callSoon()
+      first.push(waiter)
+    },
+    afterOutput: waiter => {
+      callSoon()
+      last.push(waiter)
+    },
   }
 }

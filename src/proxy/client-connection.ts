@@ -5,7 +5,7 @@
 
 import { type ResponseHead, readRequestMeaning } from '../http/h1.ts'
 import { endsConnections } from '../model/desync.ts'
-import { bulkBytesMin, exchangesPooledMax, halfClosedGraceMs, lingerMs } from '../model/limits.ts'
+import { bulkBytesMin, halfClosedGraceMs, lingerMs } from '../model/limits.ts'
 import { formatAddress } from '../model/resources.ts'
 import type { OpenSocket } from '../net/accept-tls.ts'
 import { Connection, Pause } from '../net/connection.ts'
@@ -18,7 +18,7 @@ import { checkRequestHead } from './check-request-head.ts'
 import type { ClientTls } from './client-tls.ts'
 import type { PlaneContext } from './context.ts'
 import { faultOfDeregistration, faultOfLeaving, faultOfShutdown, faultOfSilence } from './cut-short.ts'
-import { type Client, Exchange, Side } from './exchange.ts'
+import { type Client, type Exchange, Side } from './exchange.ts'
 import { failExchange } from './fail.ts'
 import { finishExchange } from './finish.ts'
 import { headFaults } from './head-faults.ts'
@@ -145,11 +145,8 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   }
 
   #beginExchange(now: number): Exchange {
-    const exchange = this.plane.exchanges.pop() ?? new Exchange(this.plane)
-    exchange.reset()
-    exchange.begin(this, this.#port.running, now)
-    this.#exchange = exchange
-    return exchange
+    this.#exchange = this.plane.exchanges.begin(this.plane, this, this.#port.running, now)
+    return this.#exchange
   }
 
   #readHead(exchange: Exchange, bytes: Buffer, at: number, end: number, now: number): number {
@@ -253,16 +250,14 @@ export class ClientConnection extends Connection implements Client, TargetUser {
   }
 
   onExchangeFinished(isKept: boolean, now: number): void {
-    const exchange = this.#exchange!
     this.#exchange = null
-    if (this.plane.exchanges.length < exchangesPooledMax) this.plane.exchanges.push(exchange)
     if (this.isClosed) return
     // The wait for the next request begins now, however long ago the last byte of this one came.
     this.lastActivity = now
     this.#unusedSince = now
     this.resume(Pause.congestion)
     if (!isKept || (this.hasEnded && this.#held === null)) this.#closeGently(now)
-    // Not from within whatever ended the exchange: its record is about to be used again.
+    // Not from within whatever ended the exchange: requests that are answered at once would end within one another.
     else if (this.#held !== null && !this.isCongested) queueMicrotask(() => this.#readOn(this.plane.clock.now()))
   }
 

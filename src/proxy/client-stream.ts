@@ -10,7 +10,7 @@ import { Field, type RequestHead, type ResponseHead } from '../http/h1.ts'
 import { type FieldBlock, H2Error, type H2Stream, writeField } from '../http/h2.ts'
 import { readRequestFields } from '../http/h2-heads.ts'
 import type { FaultCode } from '../model/faults.ts'
-import { exchangesPooledMax, h2GoAwaysMax } from '../model/limits.ts'
+import { h2GoAwaysMax } from '../model/limits.ts'
 import { Pause } from '../net/connection.ts'
 import { TargetColumn } from '../observe/counters.ts'
 import { acquireStream, type TargetStream, type TargetStreamUser } from '../targets/h2-target-connection.ts'
@@ -22,7 +22,7 @@ import { checkRequestHead } from './check-request-head.ts'
 import type { ClientTls } from './client-tls.ts'
 import type { RunningListener } from './context.ts'
 import { faultOfDeregistration, faultOfLeaving, faultOfShutdown, faultOfSilence } from './cut-short.ts'
-import { type Client, Exchange, Side } from './exchange.ts'
+import { type Client, type Exchange, Side } from './exchange.ts'
 import { endResponse, failExchange } from './fail.ts'
 import { finishExchange } from './finish.ts'
 import type { H2ClientConnection } from './h2-client-connection.ts'
@@ -105,9 +105,7 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
 
   begin(listener: RunningListener, fields: FieldBlock, isEnd: boolean, now: number): void {
     const { plane } = this.#connection
-    const exchange = plane.exchanges.pop() ?? new Exchange(plane)
-    exchange.reset()
-    exchange.begin(this, listener, now)
+    const exchange = plane.exchanges.begin(plane, this, listener, now)
     exchange.headAt = now
     exchange.receivedBytes = this.stream.receivedBytes
     this.#exchange = exchange
@@ -280,11 +278,9 @@ export class ClientStream implements Client, TargetUser, TargetStreamUser {
   }
 
   onExchangeFinished(_isKept: boolean, now: number): void {
-    const exchange = this.#exchange!
     this.#exchange = null
     this.#body.letGo()
-    const { plane, session } = this.#connection
-    if (plane.exchanges.length < exchangesPooledMax) plane.exchanges.push(exchange)
+    const { session } = this.#connection
     this.resume(Pause.congestion)
     if (!this.stream.isClosed) {
       const isAnswered = this.stream.isLocalEnded && !this.stream.isCongested

@@ -13,6 +13,7 @@ import type { CompiledRules } from '../routing/rules.ts'
 import type { CookieSeal } from '../targets/cookie-seal.ts'
 import type { TargetGroup } from '../targets/target-group.ts'
 import type { Exchange } from './exchange.ts'
+import type { ExchangePool } from './exchange-pool.ts'
 import type { IdSource } from './ids.ts'
 
 export type PlaneContext = {
@@ -28,8 +29,7 @@ export type PlaneContext = {
   readonly onFault: (exchange: Exchange, fault: FaultCode) => void
   /** The same for a connection, whatever it carried. */
   readonly onConnectionFault: (event: ConnectionFault) => void
-  /** Finished exchanges wait here for their next request. */
-  readonly exchanges: Exchange[]
+  readonly exchanges: ExchangePool
   /** Set by a shutdown: every response says `Connection: close`. */
   isStopping: boolean
 }

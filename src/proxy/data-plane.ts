@@ -45,6 +45,7 @@ import type {
 } from './context.ts'
 import { Dates } from './dates.ts'
 import type { Exchange } from './exchange.ts'
+import { ExchangePool } from './exchange-pool.ts'
 import { H2ClientConnection } from './h2-client-connection.ts'
 import { IdSource } from './ids.ts'
 import type { ListenerPort } from './listener-port.ts'
@@ -86,7 +87,7 @@ export class DataPlane {
     const { clock } = options
     this.#wheel = new DeadlineWheel(clock)
     this.#context = {
-      net: { clock, wheel: this.#wheel, buffers: new Buffers(), afterTurn: turnEnd() },
+      net: { clock, wheel: this.#wheel, buffers: new Buffers(), ...turnEnd() },
       clock,
       states: options.states,
       counters: options.counters,
@@ -95,7 +96,7 @@ export class DataPlane {
       dates: new Dates(clock),
       onFault: options.onFault ?? (() => {}),
       onConnectionFault: options.onConnectionFault ?? (() => {}),
-      exchanges: [],
+      exchanges: new ExchangePool(),
       isStopping: false,
     }
   }
@@ -164,7 +165,7 @@ export class DataPlane {
     for (const connection of this.#clients()) connection.cutFromTargets(slots, now)
   }
 
-  /** Accepts nothing more and finishes what is in flight, for at most `graceMs`. */
+  /** Accepts nothing more and finishes what is in flight, for at most `graceMs`; then all of it is recorded. */
   async stop(graceMs: number): Promise<void> {
     this.#context.isStopping = true
     for (const { server } of this.#sockets.values()) server.close()
@@ -179,6 +180,12 @@ export class DataPlane {
       else if (entry instanceof TlsHandshake) entry.close()
     }
     this.#registry.apply([], () => 0)
+    this.recordFinished()
+  }
+
+  /** Counts and logs what is over, without waiting for the end of the turn. */
+  recordFinished(): void {
+    this.#context.exchanges.recordAll()
   }
 
   /** Whether a request is under way, or an answer has not left yet because its client reads slowly. */

@@ -78,7 +78,7 @@ test('exchanges that went different ways have one shape', async t => {
   clients[2]!.reset()
   await scene.recorded(7)
   assert.equal((await clients[0]!.readResponse()).raw.toString(), errorPage('502 Bad Gateway'))
-  assert.deepEqual(scene.plane.faults.sort(), ['clientClosed', 'clientHeadMalformed', 'responseHeadMalformed'])
+  assert.deepEqual(scene.plane.faults.toSorted(), ['clientClosed', 'clientHeadMalformed', 'responseHeadMalformed'])
 
   assert.equal(new Set(begun).size, 7)
   for (const exchange of begun) assert.ok(haveSameShape(exchange, begun[0]!))
@@ -114,7 +114,7 @@ test('exchanges of HTTP/2 have that shape as well', async t => {
   await client.send(rstStream(3, 8))
   await scene.recorded(5)
   const faults = ['clientClosed', 'clientStreamMalformed', 'responseHeadMalformed', 'targetRefused']
-  assert.deepEqual(scene.plane.faults.sort(), faults)
+  assert.deepEqual(scene.plane.faults.toSorted(), faults)
   for (const exchange of begun) assert.ok(haveSameShape(exchange, new Exchange(plane)))
 })
 

@@ -8,7 +8,7 @@
  */
 
 import { assert } from '../base/assert.ts'
-import type { TurnWaiter } from '../net/turn.ts'
+import type { TurnEnd, TurnWaiter } from '../net/turn.ts'
 
 export type Pooled<Self> = {
   /** Its neighbours in a pool, which alone sets them. */
@@ -28,7 +28,7 @@ export class IdlePool<Connection extends Pooled<Connection>> implements TurnWait
   }
 
   /** @param connection is in no pool */
-  add(connection: Connection, afterTurn: (waiter: TurnWaiter) => void): void {
+  add(connection: Connection, afterTurn: TurnEnd['afterTurn']): void {
     assert(
       connection.older === null && connection.newer === null && connection !== this.#newest,
       'a connection is in its pool once',

@@ -148,5 +148,5 @@ test('what one read brings for several targets reaches each whole, and leaves no
     ['a', 'b', 'c'],
   )
   await scene.recorded(names.length + 6)
-  assert.deepEqual(scene.plane.faults.sort(), ['clientGoneDuringBody', 'targetRefused', 'targetRefused'])
+  assert.deepEqual(scene.plane.faults.toSorted(), ['clientGoneDuringBody', 'targetRefused', 'targetRefused'])
 })

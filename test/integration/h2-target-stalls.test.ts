@@ -156,7 +156,7 @@ for (const isSecure of [false, true]) {
     await once(answered, 'response')
     const silent = beginH2(client, posts, null)
     const cutOff = [statusOf(silent), statusOf(await fill(client))]
-    const { clock, faults } = scene.plane
+    const { clock } = scene.plane
     const waits = askH2(client)
     await caughtUp()
     clock.advance(idleTimeoutMs / 2)
@@ -167,7 +167,7 @@ for (const isSecure of [false, true]) {
     await caughtUp()
     clock.advance(idleTimeoutMs / 2 - 1)
     await caughtUp()
-    assert.deepEqual(faults, [])
+    assert.deepEqual(scene.plane.faults, [])
     assert.equal(scene.target.connectionCount, 1)
     clock.advance(1)
     assert.deepEqual(await Promise.all(cutOff), [504, 504])
@@ -175,7 +175,7 @@ for (const isSecure of [false, true]) {
     assert.equal((await begun).body.toString(), 'begun')
     assert.equal((await late).status, 200)
     await scene.recorded(5)
-    assert.deepEqual(faults.toSorted(), ['responseStalled', 'targetIdle', 'targetIdle', 'targetIdle'])
+    assert.deepEqual(scene.plane.faults.toSorted(), ['responseStalled', 'targetIdle', 'targetIdle', 'targetIdle'])
     assert.deepEqual((await endings(scene)).toSorted(), [
       '-1 -1 -1 504 -',
       '0.000 -1 -1 504 -',

@@ -19,7 +19,7 @@ test('a target that closed its side of a tunnel is sent the rest also when the t
   await once(server, 'listening')
   t.after(() => server.close())
   const clock = new ManualClock()
-  const net = { clock, wheel: new DeadlineWheel(clock), buffers: new Buffers(), afterTurn: turnEnd() }
+  const net = { clock, wheel: new DeadlineWheel(clock), buffers: new Buffers(), ...turnEnd() }
   const { port } = server.address() as { port: number }
   const connected = Promise.withResolvers<void>()
   const user: TargetUser = {

@@ -30,16 +30,36 @@ export async function startPlane(options: PlaneOptions): Promise<TestPlane> {
   return plane
 }
 
+/** Whoever reads them finds everything that is over, without waiting for the end of the turn. */
+class CurrentCounters extends CounterSlab {
+  update: () => void = () => {}
+
+  override loadBalancer(...of: Parameters<CounterSlab['loadBalancer']>): number {
+    this.update()
+    return super.loadBalancer(...of)
+  }
+
+  override fault(...of: Parameters<CounterSlab['fault']>): number {
+    this.update()
+    return super.fault(...of)
+  }
+
+  override target(...of: Parameters<CounterSlab['target']>): number {
+    this.update()
+    return super.target(...of)
+  }
+}
+
 export class TestPlane {
   readonly clock: ManualClock = new ManualClock(Date.UTC(2026, 0, 1, 12))
   readonly states: TargetStates = new TargetStates()
-  readonly counters: CounterSlab = new CounterSlab()
-  readonly faults: FaultCode[] = []
+  readonly counters = new CurrentCounters()
   readonly connectionFaults: ConnectionFault[] = []
   readonly publisher: Publisher
   readonly plane: DataPlane
   readonly drained: DrainingTarget[] = []
   readonly logFolder: string
+  readonly #faults: FaultCode[] = []
   readonly #log: WorkerLog
   readonly #newTargets: TargetStateCode
 
@@ -74,9 +94,16 @@ export class TestPlane {
       counters,
       log: this.#log,
       reusePort: false,
-      onFault: (_, fault) => this.faults.push(fault),
+      onFault: (_, fault) => this.#faults.push(fault),
       onConnectionFault: event => this.connectionFaults.push(event),
     })
+    counters.update = () => this.plane.recordFinished()
+  }
+
+  /** Of all exchanges that are over. */
+  get faults(): readonly FaultCode[] {
+    this.plane.recordFinished()
+    return this.#faults
   }
 
   /** The port of the first listener. */
@@ -125,6 +152,7 @@ export class TestPlane {
 
   /** The access log so far. */
   async logLines(): Promise<string[]> {
+    this.plane.recordFinished()
     await this.#log.close()
     const text = await readFile(join(this.logFolder, 'access.log'), 'utf8').catch(() => '')
     return text.split('\n').slice(0, -1)
