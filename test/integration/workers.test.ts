@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
+import type { HeapSpaceInfo } from 'node:v8'
+import { Worker } from 'node:worker_threads'
 import { ManualClock } from '../../src/base/clock.ts'
-import { PublicationRefused } from '../../src/proxy/workers.ts'
+import { PublicationRefused, semiSpaceMb } from '../../src/proxy/workers.ts'
 import { Crew } from '../support/crew.ts'
 import { within } from '../support/deadline.ts'
 import { forwardingConfig } from '../support/forwarding.ts'
@@ -162,4 +164,13 @@ test('a port that a worker cannot bind refuses the publication, and what was in 
     assert.equal((await client.readResponse()).body.toString(), 'fixed')
   }
   await crew.clientOfEach()
+})
+
+test('threads have as much room for short-lived objects as is asked for, on the Node that this project brings along', async t => {
+  await Crew.start(t, 1, port => forwardingConfig([], port))
+  const source = `require('node:worker_threads').parentPort.postMessage(require('node:v8').getHeapSpaceStatistics())`
+  const [spaces] = (await once(new Worker(source, { eval: true }), 'message')) as [HeapSpaceInfo[]]
+  const young = spaces.find(space => space.space_name === 'new_space')!
+  const bytes = young.space_used_size + young.space_available_size
+  assert.ok(bytes > 0.95 * semiSpaceMb * 2 ** 20, `${bytes} bytes`)
 })
