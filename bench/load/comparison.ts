@@ -34,9 +34,12 @@ export type Setting = {
   readonly progress: (text: string) => void
 }
 
-/** Code that is compiled while it runs is worth what it is once that is over: after some 400,000 requests. */
-const firstWarmSeconds = 15
-const warmSeconds = 1
+/**
+ * In seconds. Code that is compiled while it runs is worth what it is once that is over: after some 400,000 requests, and
+ * after connections have ended, too. What is compiled before it has seen that is thrown away when it does.
+ */
+const firstWarmRuns = [5, 5, 5]
+const warmRuns = [1]
 /** A CPU profile takes a while to write. */
 const stopPatienceMs = 20_000
 
@@ -75,7 +78,7 @@ export class Comparison {
       for (const [at, loadCase] of cases.entries()) {
         for (const peer of running) {
           this.#setting.progress(`round ${round + 1}/${options.rounds}  ${loadCase.name}  ${titles[peer.name]}`)
-          const warm = at === 0 ? firstWarmSeconds : warmSeconds
+          const warm = at === 0 ? firstWarmRuns : warmRuns
           const sample = await this.#whileOthersRest(peer, () => this.#measureLoad(peer, loadCase, warm, round))
           results.get(loadCase.name)!.get(peer.name)![round] = sample
         }
@@ -85,7 +88,12 @@ export class Comparison {
     return results
   }
 
-  async #measureLoad(peer: RunningPeer, loadCase: LoadCase, warm: number, round: number): Promise<Sample | null> {
+  async #measureLoad(
+    peer: RunningPeer,
+    loadCase: LoadCase,
+    warm: readonly number[],
+    round: number,
+  ): Promise<Sample | null> {
     const { children, folder, options } = this.#setting
     const reason = await whySkipped(peer, loadCase)
     if (reason !== null) {
@@ -134,7 +142,7 @@ export class Comparison {
         progress(`round ${round + 1}/${options.rulesRounds}  rules: ${name}`)
         const stage = `rules-${round + 1}-${name.replace(' ', '-')}`
         const use = (peer: RunningPeer) =>
-          measure(children, folder, peer, loadCase, firstWarmSeconds, options.measureSeconds)
+          measure(children, folder, peer, loadCase, firstWarmRuns, options.measureSeconds)
         results.get(name)![round] = await this.#withFresh('openalb', stage, use, rules)
       }
     }

@@ -32,11 +32,11 @@ export async function measure(
   folder: string,
   peer: RunningPeer,
   loadCase: LoadCase,
-  warmSeconds: number,
+  warmRuns: readonly number[],
   seconds: number,
 ): Promise<Sample> {
   const driver = await startDriver(children, folder, peer, loadCase)
-  await driver.run(warmSeconds)
+  for (const warmSeconds of warmRuns) await driver.run(warmSeconds)
   const logBefore = logFile(peer.logFile)
   const busyBefore = coreBusyUs(Core.proxy)
   const before = cpuTime(peer.child.pid)
