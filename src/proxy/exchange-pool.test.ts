@@ -60,6 +60,22 @@ test('thousands of pipelined requests use a bounded number of exchanges, and are
   )
 })
 
+test('exchanges that lie unused hold nothing of what they carried', async t => {
+  const scene = await startScene(t, { targets: [], defaultAction: fixed })
+  const used = new Set<Exchange>()
+  using _ = watchEnds(exchange => used.add(exchange))
+  const client = await scene.client()
+  const large = `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(10_000)}\r\n\r\n`
+  await client.send(large.repeat(10))
+  for (let i = 0; i < 10; i++) assert.equal((await client.readResponse()).status, 200)
+  await scene.recorded(10)
+  assert.ok(used.size > 1)
+  for (const exchange of used) {
+    assert.ok(exchange.client === null && exchange.listener === null)
+    assert.ok(exchange.head.bytes.length < 10_000, `a head holds ${exchange.head.bytes.length} bytes`)
+  }
+})
+
 test('a stop resolves when all that it ended was recorded', async t => {
   const scene = await startScene(t, { targets: [neverAnswers] })
   const client = await scene.client()

@@ -17,7 +17,6 @@ export class ExchangePool implements TurnWaiter {
 
   begin(plane: PlaneContext, client: Client, listener: RunningListener, now: number): Exchange {
     const exchange = this.#unused.pop() ?? new Exchange(plane)
-    exchange.reset()
     exchange.begin(client, listener, now)
     return exchange
   }
@@ -36,7 +35,10 @@ export class ExchangePool implements TurnWaiter {
   recordAll(): void {
     for (const exchange of this.#unrecorded) {
       recordExchange(exchange)
-      if (this.#unused.length < exchangesPooledMax) this.#unused.push(exchange)
+      if (this.#unused.length === exchangesPooledMax) continue
+      // Not only before it is used again: until then it would hold a large head, a client, an earlier configuration.
+      exchange.reset()
+      this.#unused.push(exchange)
     }
     this.#unrecorded.length = 0
   }
