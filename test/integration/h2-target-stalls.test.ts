@@ -48,6 +48,9 @@ const answers = speaksHttp2(async peer => {
 
 // --- Memory ---
 
+/** Where such requests pile up, it grows by 240 MB and more; elsewhere by 5 at most. */
+const grownMbMax = 10
+
 /** A head of 42 KB in few bytes: the entry that the first request leaves in the table, ten times. */
 function largeHead(id: number, path: string): Buffer {
   const entry = Buffer.concat([Buffer.of(0x40, 1), Buffer.from('a'), integer(0, 7, 4000), Buffer.alloc(4000, 'x')])
@@ -64,7 +67,8 @@ async function beginAndReset(t: TestContext, port: number, path: string, atOnce:
       const ids = Array.from({ length: atOnce }, (_, k) => 2 * (i + k) + 1)
       await client.send(...ids.flatMap(id => [largeHead(id, path), rstStream(id, 8)]))
     }
-    assert.equal(client.isOver, false)
+    await client.send(frame('PING', 0, 0, 'all seen'))
+    await client.sees('PING ack all seen')
   }
 }
 
@@ -75,14 +79,13 @@ for (const atOnce of [1, 250]) {
     const plane = new PlaneProcess(t, await besideAnother(t, stalling))
     await plane.start()
     const other = await connectH2(t, plane.port)
-    // What such requests leave to the garbage collector is there in any case.
     await beginAndReset(t, plane.port, '/other', 1)
-    const before = await plane.peakRssBytes()
+    const before = await plane.heldBytes()
     for (let i = 0; i < 2; i++) await beginAndReset(t, plane.port, '/', atOnce)
     assert.equal((await askH2(other, { ':path': '/other' })).body.toString(), 'other')
-    const grownMb = ((await plane.peakRssBytes()) - before) / megabyte
-    t.diagnostic(`peak memory grew by ${grownMb.toFixed(1)} MB`)
-    assert.ok(grownMb < 40, `grew by ${grownMb.toFixed(1)} MB`)
+    const grownMb = ((await plane.heldBytes()) - before) / megabyte
+    t.diagnostic(`memory in use grew by ${grownMb.toFixed(1)} MB`)
+    assert.ok(grownMb < grownMbMax, `grew by ${grownMb.toFixed(1)} MB`)
     assert.equal(stalling.connectionCount, 1)
   })
 }

@@ -5,7 +5,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 import { within } from './deadline.ts'
-import type { FromPlaneProcess } from './plane.test-process.ts'
+import type { FromPlaneProcess, Memory } from './plane.test-process.ts'
 
 const gibibyte = 2 ** 30
 const grownMbMax = 80
@@ -32,7 +32,7 @@ export class PlaneProcess {
   port = 0
 
   constructor(t: TestContext, config: string) {
-    this.#child = fork(new URL('plane.test-process.ts', import.meta.url), [config])
+    this.#child = fork(new URL('plane.test-process.ts', import.meta.url), [config], { execArgv: ['--expose-gc'] })
     t.after(async () => {
       this.#child.disconnect()
       await once(this.#child, 'exit')
@@ -45,12 +45,21 @@ export class PlaneProcess {
     this.port = message.port
   }
 
-  async peakRssBytes(): Promise<number> {
+  peakRssBytes(): Promise<number> {
+    return this.#memory('peakRss')
+  }
+
+  /** What is in use: heap and buffers, without garbage. */
+  heldBytes(): Promise<number> {
+    return this.#memory('held')
+  }
+
+  async #memory(which: Memory): Promise<number> {
     const answer = this.#hear()
-    this.#child.send('memory')
+    this.#child.send(which)
     const message = await answer
-    assert.ok('peakRssBytes' in message)
-    return message.peakRssBytes
+    assert.ok('bytes' in message)
+    return message.bytes
   }
 
   async #hear(): Promise<FromPlaneProcess> {

@@ -1,10 +1,24 @@
 /** A data plane alone in a process, so that its memory can be told from that of the test. Argument: its configuration. */
+import { setImmediate } from 'node:timers/promises'
 import { startPlane } from './plane.ts'
 
-export type FromPlaneProcess = { readonly port: number } | { readonly peakRssBytes: number }
+/** Values in bytes. */
+const memory = {
+  peakRss: async () => process.resourceUsage().maxRSS * 1024,
+  held: async () => {
+    gc!()
+    // What buffers held is given back behind the collection, and counted as theirs until the next one.
+    await setImmediate()
+    gc!()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    return heapUsed + arrayBuffers
+  },
+}
+export type Memory = keyof typeof memory
+export type FromPlaneProcess = { readonly port: number } | { readonly bytes: number }
 
 const plane = await startPlane({ config: process.argv[2]! })
 const tell = (message: FromPlaneProcess) => process.send!(message)
-process.on('message', () => tell({ peakRssBytes: process.resourceUsage().maxRSS * 1024 }))
+process.on('message', async (which: Memory) => tell({ bytes: await memory[which]() }))
 process.on('disconnect', () => void plane.close())
 tell({ port: plane.port })
