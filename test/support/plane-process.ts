@@ -32,7 +32,7 @@ export class PlaneProcess {
   port = 0
 
   constructor(t: TestContext, config: string) {
-    this.#child = fork(new URL('plane.test-process.ts', import.meta.url), [config], { execArgv: ['--expose-gc'] })
+    this.#child = fork(new URL('plane.test-process.ts', import.meta.url), [config])
     t.after(async () => {
       this.#child.disconnect()
       await once(this.#child, 'exit')

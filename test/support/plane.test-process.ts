@@ -1,17 +1,13 @@
 /** A data plane alone in a process, so that its memory can be told from that of the test. Argument: its configuration. */
-import { setImmediate } from 'node:timers/promises'
+import { memoryInUse } from './memory.ts'
 import { startPlane } from './plane.ts'
 
 /** Values in bytes. */
 const memory = {
   peakRss: async () => process.resourceUsage().maxRSS * 1024,
   held: async () => {
-    gc!()
-    // What buffers held is given back behind the collection, and counted as theirs until the next one.
-    await setImmediate()
-    gc!()
-    const { heapUsed, arrayBuffers } = process.memoryUsage()
-    return heapUsed + arrayBuffers
+    const { heapBytes, bufferBytes } = await memoryInUse()
+    return heapBytes + bufferBytes
   },
 }
 export type Memory = keyof typeof memory
