@@ -51,7 +51,7 @@ export type Client = {
   flush(exchange: Exchange): void
   /** Sends a whole response that is the load balancer's own. */
   sendAnswer(exchange: Exchange, answer: OwnAnswer): void
-  /** The exchange was recorded; what it came on lives on or closes as it says. */
+  /** The exchange is over; what it came on lives on or closes as it says. */
   onExchangeFinished(isKept: boolean, now: number): void
 }
 

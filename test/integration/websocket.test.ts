@@ -80,7 +80,6 @@ testEveryWay('text, binary and fragmented messages and pings pass in both direct
   }
 })
 
-// Before the large messages, whose end would hide what this one takes.
 testEveryWay('many small messages to a client that does not read cost little more than their bytes', async (t, way) => {
   let sent = 0
   const scene = await switchingTo(t, way, async socket => {
