@@ -5,11 +5,13 @@
  */
 
 import type { ByteWriter } from '../base/byte-writer.ts'
-import { type Connection, lentBytesMin } from './connection.ts'
+import type { Connection } from './connection.ts'
 import type { TurnWaiter } from './turn.ts'
 
 /** Memory for what comes next, where the socket keeps what it was sent. */
 const outBytes = 4 * 1024
+/** Less than this is not worth keeping: what a turn brings would often outgrow it. */
+const outBytesMin = 1024
 /** What a large body needed is not kept by a connection that may be idle from now on: there can be many. */
 const keptBytesMax = 16 * 1024
 
@@ -39,19 +41,18 @@ export class TurnOutput implements TurnWaiter {
     this.#onSent()
   }
 
-  /** At once, also to a socket that is full. */
+  /**
+   * At once, also to a socket that is full. What the socket still needs is left to it and the memory behind is used on,
+   * so that many small pieces to somebody who does not read cost little more than their bytes.
+   */
   send(): void {
     const out = this.#out
     const size = out.length
     if (size === 0) return
     out.length = 0
-    const piece = out.bytes.subarray(0, size)
-    // The socket will keep it: a peer that does not read must not hold much memory for each of many small pieces.
-    if (size < lentBytesMin && this.#connection.queuedBytes > 0) {
-      this.#connection.send(Buffer.from(piece))
-      return
-    }
-    const isOurs = this.#connection.send(piece)
-    if (!isOurs || out.bytes.length > keptBytesMax) out.bytes = Buffer.allocUnsafeSlow(outBytes)
+    const isOurs = this.#connection.send(out.bytes.subarray(0, size))
+    const left = out.bytes.length - size
+    if (out.bytes.length > keptBytesMax || (!isOurs && left < outBytesMin)) out.bytes = Buffer.allocUnsafeSlow(outBytes)
+    else if (!isOurs) out.bytes = out.bytes.subarray(size)
   }
 }
