@@ -43,7 +43,7 @@ Compares what one request costs in nginx, HAProxy, Caddy and OpenALB, one core e
   --help
 
 Examples:
-  npm run bench                                       everything but flat, under 10 minutes
+  npm run bench                                       everything but flat, 17 minutes
   npm run bench -- --quick --cases 60B                 a first impression, under a minute
   npm run bench -- --cases 60B,POST64KB --peers nginx,openalb --rounds 9
   npm run bench -- --cases flat                        is memory flat?
